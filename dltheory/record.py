@@ -12,15 +12,20 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 T = TypeVar("T")
+Number = jax.Array | np.ndarray | float | int | bool
+"""What a record's array field may hold: traced, on the host, or a plain number."""
 
 
 def _field(default: Any, **about: Any) -> Any:
     return dataclasses.field(default=default, metadata=about)
 
 
-def traced(default: Any, doc: str, unit: str = "", *, low: float | None = None, high: float | None = None) -> Any:
+def traced(
+    default: Any, doc: str, unit: str = "", *, low: float | int | None = None, high: float | int | None = None
+) -> Any:
     """An input of the compiled program: a new value compiles nothing."""
     return _field(default, doc=doc, unit=unit, low=low, high=high, traced=True)
 
@@ -30,8 +35,8 @@ def static(
     doc: str,
     unit: str = "",
     *,
-    low: float | None = None,
-    high: float | None = None,
+    low: float | int | None = None,
+    high: float | int | None = None,
     choices: tuple | None = None,
 ) -> Any:
     """A part of the compiled program: each value is another program."""

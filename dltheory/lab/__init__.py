@@ -1,0 +1,26 @@
+"""How an experiment is run: `main` is its command line, `experiment` the same from Python; `load` and `load_sweep` read what they
+left behind. A `Claim` puts a measured number beside the interval a paper expects."""
+
+from .claim import Claim, Interval, about, at_least, at_most, between
+from .command import main
+from .figures import MEASURED, ONE_COLUMN, THEORY, TWO_COLUMNS
+from .runner import experiment
+from .store import load
+from .sweep import load_sweep
+
+__all__ = [
+    "MEASURED",
+    "ONE_COLUMN",
+    "THEORY",
+    "TWO_COLUMNS",
+    "Claim",
+    "Interval",
+    "about",
+    "at_least",
+    "at_most",
+    "between",
+    "experiment",
+    "load",
+    "load_sweep",
+    "main",
+]

@@ -1,0 +1,152 @@
+"""The command line of one experiment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import claim, store, sweep
+from .configuration import CONF, Configurator, UserError, describe, hydra_errors
+from .runner import chosen_size, compute_or_load, quietly
+
+SWITCHES = {"-m", "--multirun"}
+HELP = {"-h", "--help"}
+HYDRA_FLAGS = {"-c", "--cfg", "-p", "--package", "-i", "--info", "--resolve", "--hydra-help", "--version", "--shell-completion", "-sc"}
+OWN = {"force", "strict"}
+
+
+def main(name: str, arguments: list[str] | None = None) -> None:
+    """Run experiment `name` ("experiments.rich_lazy", never "__main__") as the command line asks, then exit if anything is wrong.
+
+    Exit codes: 0 done; 1 a job of a sweep failed, a run diverged, or with strict=true a gated claim fails; 2 the configuration is
+    wrong (one line says how, nothing is written); 130 interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        with quietly():
+            code = _main(name, arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            code = 130
+        else:
+            raise
+    if code:
+        sys.exit(code)
+
+
+def _main(name: str, arguments: list[str]) -> int:
+    flags, overrides = sorted_out(arguments)
+    configurator = Configurator(name)
+    if HELP & set(flags):
+        print(describe(configurator))
+        return 0
+    own, overrides = own_options(overrides)
+    is_sweep = bool(SWITCHES & set(flags))
+    for word in overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise UserError(f"{word}: must be key=value (--help lists the keys)")
+    configurator.check(overrides, is_sweep)
+    if set(flags) - SWITCHES:
+        with hydra_errors():
+            hydra_main(name, flags + overrides)
+        return 0
+    if is_sweep:
+        return sweep_jobs(configurator, overrides, **own)
+    return single(configurator, overrides, **own)
+
+
+def sorted_out(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Flags (with their values) and overrides, which Hydra takes only in this order."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("-"):
+            overrides.append(word)
+        elif word.partition("=")[0] not in SWITCHES | HELP | HYDRA_FLAGS:
+            raise UserError(f"{word}: no such flag; there are -h, -m, --cfg, --info, --hydra-help")
+        else:
+            flags.append(word)
+            if word in {"-c", "--cfg", "-p", "--package"}:
+                flags += [value] if (value := next(words, "")) else []
+    if {"-c", "--cfg"} & set(flags) and not {"job", "hydra", "all"} & set(flags):
+        raise UserError("--cfg: must be one of job, hydra, all")
+    return flags, overrides
+
+
+def own_options(overrides: list[str]) -> tuple[dict[str, bool], list[str]]:
+    """The lab's own options, which are no part of a configuration, and the other overrides."""
+    own: dict[str, bool] = {}
+    rest: list[str] = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if key not in OWN:
+            rest.append(word)
+        elif value.lower() not in {"true", "false"}:
+            raise UserError(f"{word}: must be true or false")
+        else:
+            own[key] = value.lower() == "true"
+    return own, rest
+
+
+def single(configurator: Configurator, overrides: list[str], force: bool = False, strict: bool = False) -> int:
+    """One run: its claims and where its files are."""
+    from rich.console import Console
+
+    if any(o.startswith(("hydra.", "hydra/")) for o in overrides):
+        raise UserError("hydra/launcher and hydra.* belong to a sweep: add -m")
+    run = compute_or_load(
+        configurator.name,
+        configurator.read(overrides),
+        size=chosen_size(overrides),
+        overrides=overrides,
+        force=force,
+        show=True,
+    )
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(claim.table(run.claims))
+    if run.diverged:
+        console.print(f"[red]diverged[/]: {run.diverged}")
+    if not run.computed:
+        console.print("computed before: judged and drawn again (force=true computes again)")
+    for file in ("figure.png", "figure.pdf", "result.nc"):
+        console.print(f"{run.path / file}", soft_wrap=True)
+    return int(bool(run.diverged) or (strict and failed(run.claims)))
+
+
+def failed(claims: list[dict[str, Any]]) -> bool:
+    """Whether a gated claim fails."""
+    return any(c["gated"] and c["verdict"] == "fails" for c in claims)
+
+
+def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool = False, strict: bool = False) -> int:
+    """All jobs of a sweep through Hydra's launcher, then their table, dataset, claims and figure."""
+    words = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
+    jobs = configurator.jobs(words)
+    for job in jobs:
+        configurator.read(job)
+    where = sweep.directory(configurator.name, words)
+    sweep.start(where, configurator.name, jobs)
+    task = sweep.Job(configurator.name, force)
+    with hydra_errors():
+        hydra_main(configurator.name, ["-m", *overrides, f"hydra.sweep.dir={where}"], task)
+    bad, claims = sweep.collect(where, configurator.name, chosen_size(words))
+    return int(bad > 0 or (strict and failed(claims)))
+
+
+def hydra_main(name: str, arguments: list[str], task: Any = print) -> None:
+    """Hydra's own entry point on `conf/`, its errors raised rather than printed."""
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before = sys.argv
+    sys.argv = [str(Path(sys.argv[0]).name), *arguments]
+    try:
+        hydra.main(config_path=str(CONF), config_name=store.short(name), version_base="1.3")(task)()
+    finally:
+        sys.argv = before
+

@@ -1,0 +1,290 @@
+"""From command-line words to a typed, checked configuration: Hydra composes, records declare what is allowed.
+
+`UserError` is the only error that means "the configuration is wrong"; its text is one line.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import difflib
+import functools
+import importlib
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..record import allowed, check, check_value, is_group
+from .store import HOUSE, short
+
+CONF = HOUSE / "conf"
+DEFAULT = "default"
+KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+class UserError(Exception):
+    """One line: the key, the value, what is allowed."""
+
+
+class Configurator:
+    """Reads configurations of one experiment: `read(["init_scale=0.1"])`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cls = importlib.import_module(name).Config
+        self.groups = {f.name: f for f in dataclasses.fields(self.cls) if is_group(f.type)}
+        self.sizes = {DEFAULT: {}, **getattr(self.cls, "sizes", {})}
+        self._compose = functools.cache(self._compose_groups)
+        self._register()
+
+    def options(self, group: str) -> list[str]:
+        """Names that a group takes: the records of the library and the presets under `conf/`."""
+        if group == "size":
+            return list(self.sizes)
+        presets = sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+        return [*self.groups[group].type.options, *presets]  # type: ignore[union-attr]
+
+    def fields(self) -> dict[str, Any]:
+        """{dotted key: field} of everything that can be set, whichever options are chosen."""
+        out: dict[str, Any] = {}
+        for f in dataclasses.fields(self.cls):
+            if f.name in self.groups:
+                for option in f.type.options.values():  # type: ignore[union-attr]
+                    out |= {f"{f.name}.{g.name}": g for g in dataclasses.fields(option)}
+            else:
+                out[f.name] = f
+        return out
+
+    def read(self, overrides: Sequence[str]) -> Any:
+        """The configuration record of these overrides, checked; raises `UserError`."""
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        chosen, values = self._split(overrides)
+        cfg = copy.deepcopy(self._compose(tuple(chosen)))
+        for key, value in values:
+            try:
+                OmegaConf.update(cfg, key, value)
+            except OmegaConfBaseException:
+                group = key.partition(".")[0]
+                keys = difflib.get_close_matches(key, [f"{group}.{k}" for k in cfg[group]], 1, 0) if group in self.groups else []
+                raise UserError(f"{key}={value}: the chosen {group} has no such field; nearest is {' '.join(keys)}") from None
+        return self.build(cfg)
+
+    def build(self, cfg: Any) -> Any:
+        """The record of a composed configuration, checked; raises `UserError`."""
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        try:
+            config = OmegaConf.to_object(cfg)
+            check(config)
+        except (ValueError, OmegaConfBaseException) as error:
+            raise UserError(one_line(error)) from None
+        return config
+
+    def check(self, overrides: Sequence[str], sweep: bool) -> None:
+        """Raise `UserError` for the first override that names no field or gives it a value it cannot take."""
+        fields = self.fields()
+        for text in overrides:
+            override = parse(text)
+            key, values = override.key_or_group, list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+            if key.startswith(("hydra.", "hydra/")):
+                continue
+            if override.is_delete():
+                raise UserError(f"{text}: fields cannot be removed")
+            if override.is_sweep_override() and not sweep:
+                raise UserError(f"{text}: several values need -m")
+            if key in self.groups or key == "size":
+                for value in values:
+                    if value not in self.options(key):
+                        raise UserError(f"{key}={value}: must be one of {', '.join(self.options(key))}")
+            elif key not in fields:
+                near = difflib.get_close_matches(key, [*fields, *self.groups, "size", "force", "strict"], 1, 0)
+                raise UserError(f"{key}: no such key; nearest is {' '.join(near)} (--help lists all)")
+            else:
+                for value in values:
+                    check_type(key, value, fields[key].type)
+                    check_one(key, value, fields[key].metadata)
+
+    def jobs(self, overrides: Sequence[str]) -> list[list[str]]:
+        """The overrides of each job of a sweep, in Hydra's order."""
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+        (batch,) = BasicSweeper.split_arguments([parse(o) for o in overrides], max_batch_size=None)
+        return [list(job) for job in batch]
+
+    def _split(self, overrides: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]:
+        """Choices of options (which Hydra composes) and values of fields."""
+        chosen: list[str] = []
+        values: list[tuple[str, Any]] = []
+        for text in overrides:
+            override = parse(text)
+            if override.key_or_group in self.groups or override.key_or_group == "size":
+                chosen.append(text)
+            elif not override.key_or_group.startswith(("hydra.", "hydra/")):
+                values.append((override.key_or_group, override.value()))
+        return chosen, values
+
+    def _compose_groups(self, chosen: tuple[str, ...]) -> Any:
+        from hydra import compose
+
+        with hydra_session(), hydra_errors():
+            return compose(short(self.name), overrides=list(chosen))
+
+    def _register(self) -> None:
+        """Tell Hydra the schema of this experiment, its groups and its sizes."""
+        from hydra.core.config_store import ConfigStore
+        from omegaconf import MISSING, OmegaConf
+
+        store = ConfigStore.instance()
+        schema = thawed(self.cls)
+        defaults: list[Any] = []
+        for group, f in self.groups.items():
+            for option, cls in f.type.options.items():  # type: ignore[union-attr]
+                is_default = cls is type(f.default)
+                store.store(group=group, name=option, node=thawed(f.default if is_default else cls), package=group)
+                if is_default:
+                    defaults.append({group: option})
+            schema[group] = MISSING
+        for size, values in self.sizes.items():
+            store.store(group="size", name=size, node=OmegaConf.create(values), package="_global_")
+        store.store(name="schema", node=schema)
+        node = {
+            "defaults": ["base", "schema", *defaults, {"size": DEFAULT}, "_self_"],
+            "hydra": {"job": {"name": short(self.name)}},
+        }
+        store.store(name=short(self.name), node=node)
+
+
+@contextlib.contextmanager
+def hydra_session() -> Iterator[None]:
+    """Hydra initialised on `conf/`, whatever was initialised before."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+@contextlib.contextmanager
+def hydra_errors() -> Iterator[None]:
+    """Hydra's and OmegaConf's complaints become a `UserError`."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(one_line(error)) from None
+
+
+def parse(text: str) -> Any:
+    """Hydra's reading of one override; raises `UserError`."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        reason = one_line(error).split("See https")[0].strip()
+        raise UserError(f"{text}: cannot be read as key=value ({reason})") from None
+
+
+def check_type(key: str, value: Any, kind: Any) -> None:
+    """Raise `UserError` if a value read from the command line is not of the declared type."""
+    wanted = [k for k in typing.get_args(kind) if k is not types.NoneType] if isinstance(kind, types.UnionType) else [kind]
+    optional = isinstance(kind, types.UnionType) and types.NoneType in typing.get_args(kind)
+    text = isinstance(value, str) and "${" in value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        float: number,
+        int: number and isinstance(value, int),
+        bool: isinstance(value, bool),
+        str: isinstance(value, str),
+    }
+    if not (text or (value is None and optional) or any(fits.get(k, False) for k in wanted)):
+        shown = "null" if value is None else value
+        raise UserError(f"{key}={shown}: must be {' or '.join(KINDS.get(k, str(k)) for k in wanted)}")
+
+
+def check_one(key: str, value: Any, about: Any) -> None:
+    """`record.check_value` with its complaint as a `UserError`."""
+    try:
+        check_value(key, value, about)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def thawed(cls: Any) -> Any:
+    """The schema of a frozen record as a node that overrides may change (OmegaConf makes frozen classes read-only)."""
+    from omegaconf import DictConfig, OmegaConf
+
+    def thaw(node: Any) -> Any:
+        OmegaConf.set_readonly(node, None)
+        for key in node:
+            child = node._get_node(key)
+            if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+                thaw(child)
+        return node
+
+    return thaw(OmegaConf.structured(cls))
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's text in one line."""
+    return " ".join(str(error).split())
+
+
+def describe(configurator: Configurator) -> str:
+    """The help of an experiment: its docstring, and every field with its meaning, unit, default and range."""
+    module = importlib.import_module(configurator.name)
+    lines = [(module.__doc__ or "").strip(), "", "Fields (key=value; * = swept without compiling again):"]
+    fields = dataclasses.fields(configurator.cls)
+    lines += [row(f.name, f, f.default) for f in fields if f.name not in configurator.groups]
+    for group, f in configurator.groups.items():
+        lines += ["", f"{group}= {' | '.join(configurator.options(group))}   (default {default_option(f)})"]
+        for option, cls in f.type.options.items():  # type: ignore[union-attr]
+            shown = f.default if cls is type(f.default) else cls()
+            lines.append(f"  {option}: {(cls.__doc__ or '').strip().splitlines()[0]}")
+            lines += [row(f"{group}.{g.name}", g, getattr(shown, g.name)) for g in dataclasses.fields(cls)]
+    lines += ["", f"size= {' | '.join(configurator.sizes)}"]
+    for size, values in configurator.sizes.items():
+        if values:
+            lines.append(f"  {size}: {' '.join(f'{k}={v}' for k, v in dotted(values))}")
+    lines += [
+        "",
+        "force=true computes again what is on disk; strict=true exits 1 if a gated claim fails.",
+        "-m runs a sweep: key=a,b,c or key='range(0,5)'; hydra/launcher=… chooses where. --cfg job prints the configuration.",
+        f"Results appear under {Path('results') / 'runs' / short(configurator.name)} ($DLTHEORY_RESULTS moves them).",
+    ]
+    return "\n".join(lines)
+
+
+def default_option(f: Any) -> str:
+    """The name of a group field's default option."""
+    return next(name for name, cls in f.type.options.items() if cls is type(f.default))
+
+
+def row(key: str, f: Any, default: Any) -> str:
+    """One field of the help."""
+    mark = "*" if f.metadata["traced"] else " "
+    shown = "automatic" if default is None else str(default).lower() if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
+    unit = f" [{f.metadata['unit']}]" if f.metadata.get("unit") else ""
+    limits = f"; {allowed(f.metadata)}" if allowed(f.metadata) else ""
+    return f"  {mark} {key:24} {shown!s:12} {f.metadata['doc']}{unit}{limits}"
+
+
+def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested dictionaries with their dotted keys."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from dotted(typing.cast("dict[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

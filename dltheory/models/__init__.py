@@ -1,0 +1,29 @@
+"""The model zoo, in flax.nnx used functionally: a model is built from sizes and a key and returns its `Activations`;
+`functional` turns it into parameters and a pure function. Width is a shape: vmap over seeds and scales, loop over widths and depths.
+"""
+
+from .activations import ACTIVATIONS, HOMOGENEOUS, KINKED, activation
+from .base import Activations, Apply, functional
+from .initialisation import Parametrisation, Scales, critical, initialise, ntk, xavier
+from .mlp import MLP
+from .zoo import MLPConfig, Model, build
+
+__all__ = [
+    "ACTIVATIONS",
+    "HOMOGENEOUS",
+    "KINKED",
+    "MLP",
+    "Activations",
+    "Apply",
+    "MLPConfig",
+    "Model",
+    "Parametrisation",
+    "Scales",
+    "activation",
+    "build",
+    "critical",
+    "functional",
+    "initialise",
+    "ntk",
+    "xavier",
+]

@@ -1,0 +1,12 @@
+"""The ground under the theory areas.
+
+- `Estimate`: a Monte Carlo number with its standard error;
+- `gaussian_mean`, `gaussian_mean_pair`: averages over one and two Gaussian variables;
+- `levenberg_marquardt`: least squares with few parameters in a box.
+"""
+
+from dltheory.numerics.estimate import Estimate
+from dltheory.numerics.gaussian import gaussian_mean, gaussian_mean_pair
+from dltheory.numerics.least_squares import levenberg_marquardt
+
+__all__ = ["Estimate", "gaussian_mean", "gaussian_mean_pair", "levenberg_marquardt"]

@@ -1,0 +1,1 @@
+"""What papers show: one module per figure. `python -m experiments` lists them."""
