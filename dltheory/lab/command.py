@@ -126,6 +126,7 @@ def failed(claims: list[dict[str, Any]]) -> bool:
 def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool = False, strict: bool = False) -> int:
     """All jobs of a sweep through Hydra's launcher, then their table, dataset, claims and figure."""
     words = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
+    configurator.check_hydra(overrides)
     jobs = configurator.jobs(words)
     for job in jobs:
         configurator.read(job)

@@ -108,6 +108,11 @@ class Configurator:
                     check_type(key, value, fields[key].type)
                     check_one(key, value, fields[key].metadata)
 
+    def check_hydra(self, overrides: Sequence[str]) -> None:
+        """Raise `UserError` if Hydra cannot compose its own part, such as a launcher that is not there."""
+        if chosen := [o for o in overrides if o.startswith(("hydra.", "hydra/"))]:
+            self._compose(tuple(chosen))
+
     def jobs(self, overrides: Sequence[str]) -> list[list[str]]:
         """The overrides of each job of a sweep, in Hydra's order."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -129,9 +134,14 @@ class Configurator:
 
     def _compose_groups(self, chosen: tuple[str, ...]) -> Any:
         from hydra import compose
+        from hydra.errors import MissingConfigException
 
         with hydra_session(), hydra_errors():
-            return compose(short(self.name), overrides=list(chosen))
+            try:
+                return compose(short(self.name), overrides=list(chosen))
+            except MissingConfigException as error:
+                choice = next((c for c in chosen if error.missing_cfg_file and error.missing_cfg_file.endswith(c.partition("=")[2])), "")
+                raise UserError(f"{choice}: must be one of {', '.join(error.options or [])}") from None
 
     def _register(self) -> None:
         """Tell Hydra the schema of this experiment, its groups and its sizes."""

@@ -48,7 +48,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def fingerprint(path: Path) -> str:
     """Hash of a module's syntax tree without comments, docstrings, layout, and its functions `plot*` and `claims*`."""
     tree = ast.parse(path.read_text())
-    tree.body = [n for n in tree.body if not getattr(n, "name", "").startswith(PRESENTATION)]
+    tree.body = [n for n in tree.body if not getattr(n, "name", "").lstrip("_").startswith(PRESENTATION)]
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

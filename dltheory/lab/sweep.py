@@ -96,6 +96,7 @@ def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]
     from rich.console import Console
     from rich.table import Table
 
+    (where / "multirun.yaml").unlink(missing_ok=True)
     module = importlib.import_module(name)
     jobs = statuses(where)
     rows = [dict.fromkeys(("status", "overrides", "claims", "reason", "run"), "") | {

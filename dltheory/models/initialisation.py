@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ..record import Number
 
@@ -47,7 +48,7 @@ def ntk(c_b: Number = 0.0, c_w: Number = 1.0, gain: Number = 1.0) -> Parametrisa
 
 
 def initialise(
-    key: jax.Array, sizes: Sequence[int], parametrisation: Parametrisation, dtype: jnp.dtype
+    key: jax.Array, sizes: Sequence[int], parametrisation: Parametrisation, dtype: DTypeLike
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Weights (n_in, n_out) and biases (n_out,) of the layers between `sizes`, drawn one key per layer."""
     weights, biases = [], []

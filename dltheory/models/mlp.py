@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from flax import nnx
 
 from .activations import Activation, activation
@@ -27,7 +28,7 @@ class MLP(nnx.Module):
         *,
         key: jax.Array,
         bias: bool = True,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
     ) -> None:
         parametrisation = parametrisation or xavier()
         self.phi = activation(phi)

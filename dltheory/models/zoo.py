@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from flax import nnx
 
 from ..record import Group, Number, record, static, traced
@@ -24,7 +25,7 @@ class Model(Group):
         """D, one more than the hidden layers."""
         return self.hidden_layers + 1
 
-    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: jnp.dtype = jnp.float32) -> nnx.Module:
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> nnx.Module:
         """A network with random weights, scaled by `gain` in every layer."""
         raise NotImplementedError
 
@@ -51,7 +52,7 @@ class MLPConfig(Model):
         """Whether the nonlinearity has no kink."""
         return self.activation not in KINKED
 
-    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: jnp.dtype = jnp.float32) -> MLP:
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> MLP:
         """An `MLP` with random weights, scaled by `gain` in every layer."""
         scales: dict[str, Parametrisation] = {
             "xavier": xavier(gain),

@@ -1,11 +1,11 @@
 """A number from sampling, with its error bar.
 
 The mean of n independent draws x_i has the standard error √(Σ (x_i - x̄)² / (n-1) / n). That of the median is the standard
-deviation of the medians of samples of n drawn from the x_i with replacement (Efron 1979). Such a sample need not be drawn: it
-entry ⌊n U_i⌋ of the sorted x for n uniform numbers U_i, and the k-th smallest of these is distributed as Beta(k, n-k+1).
+deviation of the medians of samples of n drawn from the x_i with replacement (Efron 1979). Such samples need not be drawn: they
+are the entries ⌊n U_i⌋ of the sorted x for n uniform numbers U_i, the k-th smallest of which is distributed as Beta(k, n-k+1)
+and, given that, splits off a fraction Beta(1, n-k) of the rest up to the next.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -35,11 +35,11 @@ class Estimate:
         x = jnp.sort(jnp.moveaxis(jnp.asarray(samples, float), axis, 0), axis=0)
         n = x.shape[0]
         k = (n + 1) // 2
-        key_lower, key_gap = jax.random.split(jax.random.key(0))
-        lower = jax.random.beta(key_lower, k, n - k + 1, (resamples,))
-        gap = 0.0 if n % 2 else 1 - jax.random.uniform(key_gap, (resamples,)) ** (1 / (n - k))
-        middle = n * jnp.stack([lower, lower + (1 - lower) * gap])
-        medians = x[jnp.clip(middle.astype(int), 0, n - 1)].mean(0)
+        generator = np.random.default_rng(0)
+        lower = generator.beta(k, n - k + 1, resamples)
+        gap = 0.0 if n % 2 else generator.beta(1, n - k, resamples)
+        middle = np.stack([lower, lower + (1 - lower) * gap])
+        medians = x[np.minimum(n * middle, n - 1).astype(int)].mean(0)
         return cls(jnp.median(x, axis=0), medians.std(0, ddof=1), jnp.asarray(n))
 
     def z(self, exact: ArrayLike) -> Array:

@@ -1,0 +1,144 @@
+"""The command line: every mistake is one line on stderr and exit code 2, and nothing is written."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dltheory.lab import main
+
+MALFORMED = [
+    "init_scal=0.1",
+    "initscale=0.1",
+    "init_scale=abc",
+    "init_scale=true",
+    "init_scale=[1,2]",
+    "init_scale={a:1}",
+    "init_scale=-1",
+    "init_scale=0",
+    "init_scale=1e9",
+    "init_scale=nan",
+    "init_scale=inf",
+    "init_scale=",
+    "init_scale",
+    "0.1",
+    "init_scale=0.1,1",
+    "init_scale=range(1,3)",
+    "init_scale=[",
+    "init_scale=0.1 gain=1.5",
+    "gain=0",
+    "seed=1.5",
+    "seed=-1",
+    "seed=null",
+    "steps=abc",
+    "steps=0",
+    "every=3",
+    "every=8000",
+    "networks=1",
+    "layer=10",
+    "layer=2 model.hidden_layers=2",
+    "precision=half",
+    "model=resnet",
+    "model=[mlp]",
+    "model.width=0",
+    "model.width=1e3",
+    "model.activation=reluu",
+    "model.activation=7",
+    "model.bias=maybe",
+    "model.dept=3",
+    "model.width=4 model=null",
+    "data=mnisst",
+    "data.dx=-1",
+    "data.batch=3",
+    "data=digits data.normalise=no",
+    "data=digits data.test=1",
+    "data=digits data.dx=2",
+    "data=digits first=5000",
+    "data=digits first=3 second=3",
+    "optimizer=sgd",
+    "optimizer=adam optimizer.rate=0",
+    "optimizer=gradient_flow",
+    "optimizer=gradient_flow model.activation=tanh data=digits",
+    "size=huge",
+    "size=tiny,paper",
+    "force=maybe",
+    "strict=1",
+    "+foo=2",
+    "~seed",
+    "hydra/launcher=basic",
+    "hydra/launcher=nowhere -m",
+    "--size=tiny",
+    "-q",
+    "--cfg nothing",
+    "-m init_scale=0.1,abc",
+    "-m every=1,3",
+    "-m model=mlp,resnet",
+    "init_scale=${nowhere}",
+]
+
+
+@pytest.mark.parametrize("line", MALFORMED)
+def test_a_mistake_is_one_line_and_exit_2_and_nothing_is_written(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DLTHEORY_RESULTS", str(tmp_path / "results"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main("experiments.rich_lazy", line.split())
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err, err
+    word = line.split()[0] if not line.startswith("-m") else line.split()[1]
+    assert word.partition("=")[0].strip("+~").split(".")[0] in err or any(w.partition("=")[0] in err for w in line.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("init_scal=0.1", "init_scale"),
+        ("model.dept=3", "model."),
+        ("init_scale=abc", "a number"),
+        ("seed=1.5", "a whole number"),
+        ("model=resnet", "one of mlp"),
+        ("model.width=0", "≥ 1"),
+        ("init_scale=0.1,1", "-m"),
+        ("data=digits data.dx=2", "no such field"),
+    ],
+)
+def test_the_line_says_what_is_allowed(line, hint, capsys):
+    with pytest.raises(SystemExit):
+        main("experiments.rich_lazy", line.split())
+    assert hint in capsys.readouterr().err
+
+
+def command(*words, cwd, module="experiments.rich_lazy", **environment):
+    """The real command line in a process of its own."""
+    house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    env = os.environ | {"PYTHONPATH": house, "JAX_PLATFORMS": "cpu"} | environment
+    return subprocess.run([sys.executable, "-m", module, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=280)
+
+
+def test_help_names_every_field_and_listing_every_experiment(tmp_path):
+    shown = command("--help", cwd=tmp_path)
+    assert shown.returncode == 0 and shown.stderr == ""
+    for key in ("init_scale", "data.dx", "model.width", "optimizer.rate", "size= default | tiny | paper", "force=true"):
+        assert key in shown.stdout
+    listed = command(cwd=tmp_path, module="experiments")
+    assert listed.returncode == 0 and "rich_lazy: The scale of the initial weights" in listed.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listing_imports_nothing_heavy(tmp_path):
+    code = "import sys, runpy; runpy.run_module('experiments', run_name='__main__'); print(sorted(sys.modules))"
+    house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    out = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": house}, capture_output=True, text=True)
+    modules = out.stdout.splitlines()[-1]
+    assert "'experiments'" in modules and "jax" not in modules and "dltheory" not in modules
+
+
+def test_flags_may_stand_anywhere_and_hydra_shows_the_configuration(tmp_path):
+    shown = command("seed=3", "--cfg", "job", "model.width=7", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "seed: 3" in shown.stdout and "width: 7" in shown.stdout and "tpu" not in shown.stderr.lower()
+    assert list(tmp_path.iterdir()) == []
