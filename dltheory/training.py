@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -49,8 +50,8 @@ class Optimizer(Group):
         self,
         apply: Apply,
         params: Any,
-        x: Float[Array, "points inputs"],
-        targets: Float[Array, "points outputs"],
+        x: Float[Array | np.ndarray, "points inputs"],
+        targets: Float[Array | np.ndarray, "points outputs"],
         rate: Number,
         steps: int,
         observe: Observer,
@@ -109,7 +110,7 @@ class GradientFlow(Optimizer):
         """`gradient_flow` over the time of `steps` steps; all points at once."""
         if batch:
             raise ValueError(f"batch={batch}: gradient flow takes all points at once (0)")
-        times = rate * jnp.arange(0, steps, every)
+        times = rate * jnp.arange(0, steps, every, dtype=float)
         return gradient_flow(apply, params, x, targets, times, observe, tolerance=self.tolerance)
 
 
@@ -121,8 +122,8 @@ def mean_squared_error(output: jax.Array, targets: jax.Array) -> jax.Array:
 def train(
     apply: Apply,
     params: Any,
-    x: Float[Array, "points inputs"],
-    targets: Float[Array, "points outputs"],
+    x: Float[Array | np.ndarray, "points inputs"],
+    targets: Float[Array | np.ndarray, "points outputs"],
     optimizer: optax.GradientTransformation,
     steps: int,
     observe: Observer,
@@ -195,9 +196,9 @@ def _order(key, points, batch, steps):
 def gradient_flow(
     apply: Apply,
     params: Any,
-    x: Float[Array, "points inputs"],
-    targets: Float[Array, "points outputs"],
-    times: Float[Array, " n"],
+    x: Float[Array | np.ndarray, "points inputs"],
+    targets: Float[Array | np.ndarray, "points outputs"],
+    times: Float[Array | np.ndarray, " n"],
     observe: Observer,
     *,
     tolerance: float = 1e-6,
@@ -233,7 +234,7 @@ def gradient_flow(
     return jax.tree.map(lambda a: a[0], last), seen
 
 
-def tangent_eigenvalue(key: Array, apply: Apply, params: Any, x: Float[Array, "points inputs"], iterations: int = 20) -> jax.Array:
+def tangent_eigenvalue(key: Array, apply: Apply, params: Any, x: Float[Array | np.ndarray, "points inputs"], iterations: int = 20) -> jax.Array:
     """λ: largest eigenvalue of the tangent kernel J Jᵀ on the points, over their number, by power iteration from below."""
     dtype = jax.tree.leaves(params)[0].dtype
     forward = lambda p: apply(p, jnp.asarray(x, dtype)).output

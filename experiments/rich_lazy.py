@@ -142,14 +142,15 @@ def run(config: Config, data: tuple[Points, Points, np.ndarray]) -> Result:
         params, (seen, midpoint, loss) = optimizer.train(
             apply, params, train.x, train.y, rate, config.steps, observe, every=config.every, batch=batch, key=order
         )
-        fit, start = theory.fit_rates(rate * step, seen, geometry), jax.tree.map(lambda c: c[0], seen)
+        time = rate * step.astype(float)
+        fit, start = theory.fit_rates(time, seen, geometry), jax.tree.map(lambda c: c[0], seen)
         return {
             "rate": rate,
             "eigenvalue": eigenvalue,
             "observed": seen,
-            "predicted": theory.solve(rate * step, start, fit.rates, geometry),
+            "predicted": theory.solve(time, start, fit.rates, geometry),
             "midpoint": midpoint,
-            "midpoint_rate": theory.fit_midpoint_rate(rate * step, midpoint),
+            "midpoint_rate": theory.fit_midpoint_rate(time, midpoint),
             "loss": loss,
             "held_out": training.mean_squared_error(apply(params, held.x.astype(dtype)).output.astype(float), held.y),
             "fit": fit,
@@ -172,7 +173,7 @@ def claims(data) -> list[Claim]:
     relative = float(data.init_scale / data.crossover)
     regime = "rich" if relative < RICH else "lazy" if relative > LAZY else "crossover"
     shared = {"gated": str(data["data"].values) == "two_points", "domain": regime == "rich"}
-    scale = Estimate(relative, relative * float(data.crossover_standard_error / data.crossover), data.crossover_count)
+    scale = Estimate(relative, relative * float(data.crossover_standard_error / data.crossover), int(data.crossover_count))
     misfit = {c: data[f"fit_rms_{c}"].values for c in "hyw"}
     flagged = np.any([data[f"fit_flags_{f}"].values for f in ("poor", "hidden_at_bound", "output_at_bound")], axis=0)
     error = np.abs(data.observed_h.values[:, -1] / data.formula.values - 1)
@@ -304,7 +305,7 @@ def plot_sweep(data):
     final = runs.formula.mean("network").values
     axis.plot(scale, final, **THEORY, label=r"formula (3), fitted rates")
     plateau, crossover, initial = (float(runs[name].mean()) for name in ("plateau", "crossover", "initial"))
-    hidden, layer = (int(np.ravel(runs[key])[0]) for key in ("model.hidden_layers", "layer"))
+    hidden, layer = (int(runs[key][0]) for key in ("model.hidden_layers", "layer"))
     slope = 2 * ((layer if layer >= 0 else hidden // 2) + 1) / (hidden + 1)
     grid = np.geomspace(scale.min(), scale.max(), 100)
     axis.axhline(plateau, color="0.5", linestyle="--", linewidth=1, label="rich plateau $A_{low}$")

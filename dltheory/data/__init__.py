@@ -3,10 +3,10 @@
 Each is a record of the configuration group "data" with `load() -> Dataset`; `load("digits", points=100)` finds one by name.
 """
 
-from dltheory.data.digits import Digits
-from dltheory.data.mnist import MNIST
-from dltheory.data.points import Data, Dataset, Points, draw_pair, load
-from dltheory.data.two_points import TwoPoints
-from dltheory.data.xor import XOR
+from .digits import Digits
+from .mnist import MNIST
+from .points import Data, Dataset, Points, draw_pair, load
+from .two_points import TwoPoints
+from .xor import XOR
 
 __all__ = ["MNIST", "XOR", "Data", "Dataset", "Digits", "Points", "TwoPoints", "draw_pair", "load"]

@@ -5,9 +5,9 @@ Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Ma
 
 import numpy as np
 
-from dltheory.data.images import Images, split
-from dltheory.data.points import Data, Dataset
-from dltheory.record import check, record
+from .images import Images, split
+from .points import Data, Dataset
+from ..record import check, record
 
 
 @record

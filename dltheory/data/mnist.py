@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from dltheory.data.images import CLASSES, Images, split
-from dltheory.data.points import Data, Dataset
-from dltheory.record import check, record, static
+from .images import CLASSES, Images, split
+from .points import Data, Dataset
+from ..record import check, record, static
 
 VARIABLE = "DLTHEORY_DATA"
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from dltheory.record import Group, array, record
+from ..record import Group, array, record
 
 
 @record

@@ -6,8 +6,8 @@ classes 1, so structure in a representation comes from the targets alone.
 
 import numpy as np
 
-from dltheory.data.points import Data, Dataset, Points, without_test
-from dltheory.record import record
+from .points import Data, Dataset, Points, without_test
+from ..record import record
 
 
 @record

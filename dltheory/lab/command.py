@@ -114,7 +114,8 @@ def single(configurator: Configurator, overrides: list[str], force: bool = False
     if not run.computed:
         console.print("computed before: judged and drawn again (force=true computes again)")
     for file in ("figure.png", "figure.pdf", "result.nc"):
-        console.print(f"{run.path / file}", soft_wrap=True)
+        if (run.path / file).exists():
+            console.print(f"{run.path / file}", soft_wrap=True)
     return int(bool(run.diverged) or (strict and failed(run.claims)))
 
 

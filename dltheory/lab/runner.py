@@ -119,7 +119,7 @@ def compute_or_load(
         status = f"diverged: {trouble}" if trouble else "finished"
         store.save(path, data, store.metadata(name, config, overrides, status, seconds), force)
     data = store.load(path)
-    return Run(path, data, present(name, path, data, size, draw), computed)
+    return Run(path, data, present(name, path, data, size, draw and data.attrs["status"] == "finished"), computed)
 
 
 def present(name: str, path: Path, data: Any, size: str, draw: bool = True) -> list[dict[str, Any]]:

@@ -65,7 +65,8 @@ def statuses(where: Path) -> list[dict[str, Any]]:
 
 
 def load_sweep(path: str | Path, unfold: bool = True) -> Any:
-    """The runs of a sweep directory as one xarray Dataset along `run`; a full grid unfolds into the swept fields."""
+    """The runs of a sweep directory as one xarray Dataset. A full grid unfolds into the swept fields; otherwise, and without `unfold`,
+    runs lie along `run`, with every scalar of the configuration as a coordinate."""
     import xarray as xr
 
     jobs = [j for j in statuses(Path(path)) if j["status"] in {"finished", "diverged"}]
@@ -75,13 +76,13 @@ def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     scalars = {n: c for r in runs for n, c in r.coords.items() if not c.ndim}
     fill = lambda c: "" if c.dtype.kind in "UO" else math.nan
     runs = [r.assign_coords({n: fill(c) for n, c in scalars.items() if n not in r.coords}) for r in runs]
-    data = xr.concat(
-        runs, "run", data_vars="all", coords="different", compat="equals", join="outer", combine_attrs="drop_conflicts"
-    )
-    swept = [k for k in swept_keys(jobs) if k in data.coords and data[k].dims == ("run",)]
+    join = {"data_vars": "all", "compat": "equals", "join": "outer", "combine_attrs": "drop_conflicts"}
+    data = xr.concat(runs, "run", coords=list(scalars), **join)
+    swept = [k for k in swept_keys(jobs) if k in scalars]
     grid = math.prod(len(set(data[k].values.tolist())) for k in swept) == data.sizes["run"]
     if not (unfold and swept and grid):
         return data
+    data = xr.concat(runs, "run", coords="different", **join)
     return data.swap_dims(run=swept[0]) if len(swept) == 1 else data.set_index(run=swept).unstack("run")
 
 

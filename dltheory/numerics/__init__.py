@@ -5,8 +5,8 @@
 - `levenberg_marquardt`: least squares with few parameters in a box.
 """
 
-from dltheory.numerics.estimate import Estimate
-from dltheory.numerics.gaussian import gaussian_mean, gaussian_mean_pair
-from dltheory.numerics.least_squares import levenberg_marquardt
+from .estimate import Estimate
+from .gaussian import gaussian_mean, gaussian_mean_pair
+from .least_squares import levenberg_marquardt
 
 __all__ = ["Estimate", "gaussian_mean", "gaussian_mean_pair", "levenberg_marquardt"]

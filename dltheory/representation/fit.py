@@ -46,7 +46,7 @@ class RateFit:
         return ~(jnp.asarray(f.hidden_at_bound) | f.output_at_bound | f.poor)
 
 
-def transition_end(times: Float[Array, " n"], w: Float[Array, " n"]) -> jax.Array:
+def transition_end(times: Float[Array | np.ndarray, " n"], w: Float[Array | np.ndarray, " n"]) -> jax.Array:
     """1.5 × the time at which |w| has fallen to 1 % of its peak, at most the last time (page §8)."""
     size = jnp.abs(w)
     fallen = (size <= 0.01 * jnp.max(size)) & (jnp.arange(size.size) > jnp.argmax(size))
@@ -55,14 +55,15 @@ def transition_end(times: Float[Array, " n"], w: Float[Array, " n"]) -> jax.Arra
 
 
 @jax.jit
-def fit_rates(times: Float[Array, " n"], observed: TwoPoint, geometry: Geometry) -> RateFit:
+def fit_rates(times: Float[Array | np.ndarray, " n"], observed: TwoPoint, geometry: Geometry) -> RateFit:
     """Rates that bring (1), started at `observed` at the first time, closest to the curves `observed` (n,) at `times` (n,).
 
-    Minimised is the sum over the three curves of the squared misfit relative to the curve's maximum, on 1000 equidistant times of
-    the transition. Each rate ranges over 10⁻⁴ … 10⁴ times the rate that would change its curve once over the transition.
+    Minimised is the sum over the three curves of the squared misfit relative to the curve's maximum, on 1000 samples spread evenly
+    over those of the transition. Each rate ranges over 10⁻⁴ … 10⁴ times the rate that would change its curve once over the transition.
     """
-    elapsed = jnp.linspace(0.0, 1.0, SAMPLES) * (transition_end(times, observed.w) - times[0])
-    curves = jax.tree.map(lambda c: jnp.interp(elapsed, times - times[0], c), observed)
+    last = jnp.sum(jnp.asarray(times) <= transition_end(times, observed.w)) - 1
+    chosen = jnp.round(jnp.linspace(0.0, 1.0, SAMPLES) * last.astype(float)).astype(int)
+    elapsed, curves = (jnp.asarray(times) - times[0])[chosen], jax.tree.map(lambda c: jnp.asarray(c)[chosen], observed)
     initial = jax.tree.map(lambda c: c[0], observed)
     peak = jax.tree.map(lambda c: _positive(jnp.max(jnp.abs(c))), curves)
 
@@ -77,7 +78,7 @@ def fit_rates(times: Float[Array, " n"], observed: TwoPoint, geometry: Geometry)
     residual = lambda p: jnp.concatenate(jax.tree.leaves(misfit(p)))
 
     scale, ratio = (jnp.asarray(g.ravel()) * math.log(10) for g in np.meshgrid(SCALES, RATIOS))
-    starts = unit + jnp.stack([scale + ratio / 2, scale - ratio / 2], axis=1)
+    starts = unit[None] + jnp.stack([scale + ratio / 2, scale - ratio / 2], axis=1)
     search = lambda start: levenberg_marquardt(residual, start, unit - BOX, unit + BOX)
     found, cost = jax.vmap(search)(starts)
     best = found[jnp.argmin(cost)]
@@ -89,7 +90,7 @@ def fit_rates(times: Float[Array, " n"], observed: TwoPoint, geometry: Geometry)
 
 
 @jax.jit
-def fit_midpoint_rate(times: Float[Array, " n"], midpoint: Float[Array, " n"]) -> jax.Array:
+def fit_midpoint_rate(times: Float[Array | np.ndarray, " n"], midpoint: Float[Array | np.ndarray, " n"]) -> jax.Array:
     """η_ȳ of |ȳ - ȳ*|² = |ȳ₀ - ȳ*|² e^{-2 η_ȳ t}, least squares over all times; the third constant of the loss curve (page §1.3)."""
     t, curve = times - times[0], midpoint / _positive(midpoint[0])
     residual = lambda p: jnp.exp(-2 * jnp.exp(p[0]) * t) - curve

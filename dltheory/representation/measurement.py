@@ -18,7 +18,7 @@ def measure(hidden: jax.Array, output: jax.Array, targets: jax.Array) -> TwoPoin
 
 def midpoint_error(output: jax.Array, targets: jax.Array) -> jax.Array:
     """|ȳ - ȳ*|² of the pair; it decays on its own, as e^{-2 η_ȳ t} (page §1.2)."""
-    error = jnp.asarray(jnp.mean(output - targets, axis=0), float)
+    error = jnp.mean(jnp.asarray(output, float) - jnp.asarray(targets, float), axis=0)
     return error @ error
 
 

@@ -24,6 +24,7 @@ def test_mean_and_its_error_match_numpy(axis, as_array):
     np.testing.assert_allclose(estimate.mean, x.mean(axis), rtol=1e-13)
     np.testing.assert_allclose(estimate.standard_error, x.std(axis, ddof=1) / np.sqrt(x.shape[axis]), rtol=1e-13)
     assert estimate.count == x.shape[axis] and estimate.count.shape == ()
+    assert isinstance(estimate.mean, type(as_array(0.0)))
 
 
 def test_mean_of_one_dimension_is_a_scalar():
@@ -49,7 +50,7 @@ def test_a_fraction_is_the_mean_of_truths():
 def test_z_counts_standard_errors_above_the_exact_value():
     estimate = Estimate(jnp.array([1.0, 2.0]), jnp.array([0.5, 0.1]), jnp.asarray(9))
     np.testing.assert_allclose(estimate.z(1.5), [-1, 5], rtol=1e-14)
-    np.testing.assert_allclose(estimate.z(np.array([1, 3])), [0, -10], rtol=1e-14)
+    np.testing.assert_allclose(estimate.z(jnp.array([1.0, 3.0])), [0, -10], rtol=1e-14)
 
 
 def test_z_follows_the_student_distribution(getkey):
@@ -59,10 +60,12 @@ def test_z_follows_the_student_distribution(getkey):
     assert abs(squares.z((n - 1) / (n - 3))) < 5 and squares.standard_error < 0.05
 
 
-@pytest.mark.parametrize("of", [Estimate.of, Estimate.of_median])
-def test_compiles_batches_and_is_a_tree(of):
-    alone = of(x[:, 1])
-    for estimate in (jax.jit(of)(x[:, 1]), jax.tree.map(lambda leaf: leaf[1], jax.vmap(of, 1)(jnp.asarray(x)))):
+def test_compiles_batches_and_is_a_tree():
+    alone = Estimate.of(x[:, 1])
+    for estimate in (
+        jax.jit(Estimate.of)(x[:, 1]),
+        jax.tree.map(lambda leaf: leaf[1], jax.vmap(Estimate.of, 1)(jnp.asarray(x))),
+    ):
         np.testing.assert_allclose(estimate.mean, alone.mean, rtol=1e-14)
         np.testing.assert_allclose(estimate.standard_error, alone.standard_error, rtol=1e-12)
         assert estimate.count == alone.count == 7
@@ -77,20 +80,11 @@ def test_error_of_the_median_is_that_of_all_samples_with_replacement(n):
 
 
 def test_error_of_the_median_of_many_normal_draws():
-    n = 20_001
-    estimate = Estimate.of_median(jax.random.normal(jax.random.key(3), (n, 8)))
-    np.testing.assert_allclose(jnp.mean(estimate.standard_error), np.sqrt(np.pi / 2 / n), rtol=0.1)
-    assert (abs(estimate.z(0.0)) < 5).all()
-
-
-@pytest.mark.parametrize("axis", [0, 1, -1])
-def test_medians_along_an_axis(axis):
-    estimate = Estimate.of_median(x, axis)
-    np.testing.assert_array_equal(estimate.mean, np.median(x, axis))
-    first = Estimate.of_median(np.moveaxis(x, axis, 0)[:, 1, 2])
-    np.testing.assert_allclose(estimate.standard_error[1, 2], first.standard_error, rtol=1e-12)
-    assert estimate.count == x.shape[axis]
+    n = 2001
+    estimates = [Estimate.of_median(draws) for draws in np.random.default_rng(1).normal(size=(16, n))]
+    np.testing.assert_allclose(np.mean([e.standard_error for e in estimates]), np.sqrt(np.pi / 2 / n), rtol=0.15)
+    assert max(abs(e.z(0.0)) for e in estimates) < 5 and all(e.count == n for e in estimates)
 
 
 def test_error_of_the_median_is_the_same_at_each_call():
-    assert (Estimate.of_median(x).standard_error == Estimate.of_median(x).standard_error).all()
+    assert Estimate.of_median(x[:, 0, 0]).standard_error == Estimate.of_median(x[:, 0, 0]).standard_error

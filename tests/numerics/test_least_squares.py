@@ -1,5 +1,7 @@
 """Bounded Levenberg-Marquardt against scipy's."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +23,14 @@ def exponential(p):
     return p[0] * jnp.exp(-p[1] * TIMES) + p[2] - DATA
 
 
+long_fit = jax.jit(functools.partial(levenberg_marquardt, steps=60), static_argnums=0)
+values, jacobian = (jax.jit(f, static_argnums=0) for f in (lambda r, p: r(p), lambda r, p: jax.jacfwd(r)(p)))
+
+
 def scipy_fit(residual, start, low=-np.inf, high=np.inf):
-    jacobian = jax.jit(jax.jacfwd(residual))
     inside = np.clip(start, np.asarray(low) + 1e-3, np.asarray(high) - 1e-3)
-    fit = least_squares(jax.jit(residual), inside, jacobian, (low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=1000)
+    bind = lambda f: lambda p: f(residual, p)
+    fit = least_squares(bind(values), inside, bind(jacobian), (low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=1000)
     return fit.x, fit.cost
 
 
@@ -39,7 +45,7 @@ def test_exponential_in_the_default_number_of_steps():
 
 @pytest.mark.parametrize("start", [(-1.2, 1.0), (3.0, -4.0), (0.0, 0.0)])
 def test_rosenbrock_valley(start):
-    p, cost = levenberg_marquardt(rosenbrock, jnp.array(start), -jnp.inf, jnp.inf, steps=60)
+    p, cost = long_fit(rosenbrock, jnp.array(start), -jnp.inf, jnp.inf)
     np.testing.assert_allclose(p, [1, 1], rtol=1e-10)
     assert cost < 1e-20
 
@@ -58,7 +64,7 @@ def test_rosenbrock_valley(start):
 )
 def test_bounds_that_hold_give_the_bounded_optimum(residual, start, low, high, active):
     low, high = (jnp.array(bound, float) for bound in (low, high))
-    p, cost = levenberg_marquardt(residual, jnp.array(start, float), low, high, steps=60)
+    p, cost = long_fit(residual, jnp.array(start, float), low, high)
     exact, exact_cost = scipy_fit(residual, start, low, high)
     np.testing.assert_allclose(p, exact, rtol=1e-8)
     np.testing.assert_allclose(cost, exact_cost, rtol=1e-10)
@@ -66,7 +72,7 @@ def test_bounds_that_hold_give_the_bounded_optimum(residual, start, low, high, a
 
 
 def test_a_start_on_the_wrong_bound_comes_off_it():
-    p, _ = levenberg_marquardt(rosenbrock, jnp.array([-3.0, 9.0]), jnp.array([-2.0, -2.0]), jnp.array([2.0, 2.0]), steps=60)
+    p, _ = long_fit(rosenbrock, jnp.array([-3.0, 9.0]), jnp.array([-2.0, -2.0]), jnp.array([2.0, 2.0]))
     np.testing.assert_allclose(p, [1, 1], rtol=1e-8)
 
 
@@ -122,7 +128,7 @@ def test_no_steps_give_the_cost_of_the_start():
 
 
 def test_cost_falls_with_the_steps():
-    costs = [levenberg_marquardt(rosenbrock, jnp.array([-1.2, 1.0]), -jnp.inf, jnp.inf, n)[1] for n in (0, 5, 10, 15, 20)]
+    costs = [levenberg_marquardt(rosenbrock, jnp.array([-1.2, 1.0]), -jnp.inf, jnp.inf, n)[1] for n in (0, 5, 15)]
     assert (np.diff(costs) < 0).all()
 
 
