@@ -23,9 +23,7 @@ def _field(default: Any, **about: Any) -> Any:
     return dataclasses.field(default=default, metadata=about)
 
 
-def traced(
-    default: Any, doc: str, unit: str = "", *, low: float | int | None = None, high: float | int | None = None
-) -> Any:
+def traced(default: Any, doc: str, unit: str = "", *, low: float | int | None = None, high: float | int | None = None) -> Any:
     """An input of the compiled program: a new value compiles nothing."""
     return _field(default, doc=doc, unit=unit, low=low, high=high, traced=True)
 
@@ -37,7 +35,7 @@ def static(
     *,
     low: float | int | None = None,
     high: float | int | None = None,
-    choices: tuple | None = None,
+    choices: tuple[Any, ...] | None = None,
 ) -> Any:
     """A part of the compiled program: each value is another program."""
     return _field(default, doc=doc, unit=unit, low=low, high=high, choices=choices, traced=False)
@@ -52,10 +50,11 @@ def array(doc: str, unit: str = "", source: str = "") -> Any:
 def record(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass and a pytree whose leaves are its traced fields, its arrays and its records.
 
-    Unflattening does not call the constructor, so `__post_init__` sees what a user built and never tracers or batches.
+    Unflattening does not call the constructor, so `__post_init__` sees what a user built and never tracers or batches. The shape
+    and dtype of a record are those of its first leaf, so that `Float[TwoPoint, "network step"]` is checked as an array is.
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
-    fields = dataclasses.fields(cls)
+    fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
     is_leaf = lambda f: f.metadata.get("traced", True) or dataclasses.is_dataclass(f.type)
     leaves = [f.name for f in fields if is_leaf(f)]
     rest = [f.name for f in fields if not is_leaf(f)]
@@ -71,6 +70,9 @@ def record(cls: type[T]) -> type[T]:
         for name, value in [*zip(leaves, children, strict=True), *zip(rest, aux, strict=True)]:
             object.__setattr__(self, name, value)
         return self
+
+    cls.shape = property(lambda self: np.shape(jax.tree.leaves(self)[0]))  # pyright: ignore
+    cls.dtype = property(lambda self: jax.dtypes.result_type(jax.tree.leaves(self)[0]))  # pyright: ignore
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls

@@ -166,7 +166,7 @@ def train(
     return params, seen
 
 
-def _scan(body, state, inputs, length, every, unroll):
+def _scan(body: Any, state: Any, inputs: Any, length: int, every: int, unroll: int) -> tuple[Any, Any]:
     """`lax.scan` of a body that returns (what is kept, loss), in blocks that report progress when somebody listens."""
     keep = lambda s, i: (lambda new, out: (new, out[0]))(*body(s, i))
     report = progress.get()
@@ -234,7 +234,9 @@ def gradient_flow(
     return jax.tree.map(lambda a: a[0], last), seen
 
 
-def tangent_eigenvalue(key: Array, apply: Apply, params: Any, x: Float[Array | np.ndarray, "points inputs"], iterations: int = 20) -> jax.Array:
+def tangent_eigenvalue(
+    key: Array, apply: Apply, params: Any, x: Float[Array | np.ndarray, "points inputs"], iterations: int = 20
+) -> jax.Array:
     """λ: largest eigenvalue of the tangent kernel J Jᵀ on the points, over their number, by power iteration from below."""
     dtype = jax.tree.leaves(params)[0].dtype
     forward = lambda p: apply(p, jnp.asarray(x, dtype)).output

@@ -6,8 +6,6 @@ import jax
 import matplotlib
 import pytest
 
-import dltheory as _  # enables 64-bit numbers
-
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -22,7 +22,6 @@ def watch_loss(params, activations, loss):
     return loss
 
 
-
 def test_gradient_descent_is_the_loop_of_a_textbook(getkey):
     x, y = (np.asarray(jax.random.normal(getkey(), s)) for s in ((6, 3), (6, 2)))
     w, b = np.zeros((3, 2)), np.zeros(2)

@@ -5,9 +5,9 @@ Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Ma
 
 import numpy as np
 
+from ..record import check, record
 from .images import Images, split
 from .points import Data, Dataset
-from ..record import check, record
 
 
 @record

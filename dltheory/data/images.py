@@ -18,8 +18,8 @@ and with e_c the unit vector of class c,
 import numpy as np
 from jaxtyping import Float64, Int64, Real
 
-from .points import Dataset, Points
 from ..record import record, static
+from .points import Dataset, Points
 
 CLASSES = 10
 NORMALISATIONS = ("standard", "unit", "sphere")

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from ..record import check, record, static
 from .images import CLASSES, Images, split
 from .points import Data, Dataset
-from ..record import check, record, static
 
 VARIABLE = "DLTHEORY_DATA"
 
@@ -52,9 +52,7 @@ def find(*halves: str) -> list[Path]:
     names = [f"{half}-{kind}-ubyte" for half in halves for kind in ("images-idx3", "labels-idx1")]
     root = os.environ.get(VARIABLE)
     if not root:
-        raise FileNotFoundError(
-            f"{', '.join(names)}: not searched, {VARIABLE} is not set to their folder or the one above mnist/"
-        )
+        raise FileNotFoundError(f"{', '.join(names)}: not searched, {VARIABLE} is not set to their folder or the one above mnist/")
     folder = Path(root) / "mnist" if (Path(root) / "mnist").is_dir() else Path(root)
     found = {name: [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()] for name in names}
     missing = [name for name, paths in found.items() if not paths]

@@ -8,8 +8,8 @@ Source: van Rossem and Saxe, "When Representations Align" (arXiv:2402.09142), se
 
 import numpy as np
 
-from .points import Data, Dataset, Points, without_test
 from ..record import check, record, static, traced
+from .points import Data, Dataset, Points, without_test
 
 
 @record

@@ -6,8 +6,8 @@ classes 1, so structure in a representation comes from the targets alone.
 
 import numpy as np
 
-from .points import Data, Dataset, Points, without_test
 from ..record import record
+from .points import Data, Dataset, Points, without_test
 
 
 @record

@@ -3,13 +3,12 @@ left behind. A `Claim` puts a measured number beside the interval a paper expect
 
 from .claim import Claim, Interval, about, at_least, at_most, between
 from .command import main
-from .figures import MEASURED, ONE_COLUMN, THEORY, TWO_COLUMNS
+from .figures import ONE_COLUMN, THEORY, TWO_COLUMNS, compare, compare_legend
 from .runner import experiment
 from .store import load
 from .sweep import load_sweep
 
 __all__ = [
-    "MEASURED",
     "ONE_COLUMN",
     "THEORY",
     "TWO_COLUMNS",
@@ -19,6 +18,8 @@ __all__ = [
     "at_least",
     "at_most",
     "between",
+    "compare",
+    "compare_legend",
     "experiment",
     "load",
     "load_sweep",

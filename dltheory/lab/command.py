@@ -11,7 +11,19 @@ from .runner import chosen_size, compute_or_load, quietly
 
 SWITCHES = {"-m", "--multirun"}
 HELP = {"-h", "--help"}
-HYDRA_FLAGS = {"-c", "--cfg", "-p", "--package", "-i", "--info", "--resolve", "--hydra-help", "--version", "--shell-completion", "-sc"}
+HYDRA_FLAGS = {
+    "-c",
+    "--cfg",
+    "-p",
+    "--package",
+    "-i",
+    "--info",
+    "--resolve",
+    "--hydra-help",
+    "--version",
+    "--shell-completion",
+    "-sc",
+}
 OWN = {"force", "strict"}
 
 
@@ -151,4 +163,3 @@ def hydra_main(name: str, arguments: list[str], task: Any = print) -> None:
         hydra.main(config_path=str(CONF), config_name=store.short(name), version_base="1.3")(task)()
     finally:
         sys.argv = before
-

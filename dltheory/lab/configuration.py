@@ -89,7 +89,10 @@ class Configurator:
         fields = self.fields()
         for text in overrides:
             override = parse(text)
-            key, values = override.key_or_group, list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+            key, values = (
+                override.key_or_group,
+                list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()],
+            )
             if key.startswith(("hydra.", "hydra/")):
                 continue
             if override.is_delete():
@@ -285,7 +288,15 @@ def default_option(f: Any) -> str:
 def row(key: str, f: Any, default: Any) -> str:
     """One field of the help."""
     mark = "*" if f.metadata["traced"] else " "
-    shown = "automatic" if default is None else str(default).lower() if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
+    shown = (
+        "automatic"
+        if default is None
+        else str(default).lower()
+        if isinstance(default, bool)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else default
+    )
     unit = f" [{f.metadata['unit']}]" if f.metadata.get("unit") else ""
     limits = f"; {allowed(f.metadata)}" if allowed(f.metadata) else ""
     return f"  {mark} {key:24} {shown!s:12} {f.metadata['doc']}{unit}{limits}"

@@ -8,8 +8,8 @@ from typing import Any
 ONE_COLUMN = 3.4
 TWO_COLUMNS = 7.0
 """Widths in inches of a figure in one and in two columns of a page."""
-THEORY = {"linestyle": "--", "color": "black", "linewidth": 1.0}
-MEASURED = {"linestyle": "-", "linewidth": 1.2}
+THEORY: dict[str, Any] = {"linestyle": "--", "color": "black", "linewidth": 1.0}
+MEASURED: dict[str, Any] = {"linestyle": "-", "linewidth": 1.2}
 
 
 @contextmanager
@@ -22,6 +22,24 @@ def style() -> Iterator[Any]:
 
     with plt.style.context(Path(__file__).with_name("style.mplstyle")):
         yield plt
+
+
+def compare(axis: Any, x: Any, measured: Any, theory: Any, end: float) -> None:
+    """Rows of `measured` solid and of `theory` dashed in the same colours, over rows of `x` up to `end`; the axis fits what was
+    measured."""
+    for i, (t, seen, expected) in enumerate(zip(x, measured, theory, strict=True)):
+        shown = max(2, int((t <= end).sum()))
+        thin = slice(0, shown, max(1, shown // 400))
+        axis.plot(t[thin], seen[thin], color=f"C{i % 7}", **MEASURED)
+        axis.plot(t[thin], expected[thin], **THEORY | {"color": f"C{i % 7}"}, scaley=False)
+
+
+def compare_legend(axis: Any, measured: str = "networks", theory: str = "theory") -> None:
+    """Legend of the two kinds of line that `compare` draws."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color="black", **MEASURED), Line2D([], [], **THEORY)]
+    axis.legend(lines, [measured, theory])
 
 
 def save(figure: Any, directory: Path, name: str = "figure") -> list[Path]:

@@ -39,7 +39,12 @@ def watch(name: str, size: str, config: Any) -> Iterator[None]:
 
     from ..training import progress
 
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TimeRemainingColumn(),
+    )
     console.print(f"expected time: about {seconds / 60:.0f} min")
     with Progress(*columns, console=console, transient=True) as shown:
         task = shown.add_task("compiling", total=None)

@@ -43,9 +43,7 @@ class Job:
         status: dict[str, Any] = {"status": "failed", "overrides": overrides}
         try:
             config = Configurator(self.name).build(cfg)
-            run = compute_or_load(
-                self.name, config, size=chosen_size(overrides), overrides=overrides, force=self.force, draw=False
-            )
+            run = compute_or_load(self.name, config, size=chosen_size(overrides), overrides=overrides, force=self.force, draw=False)
             status |= {"status": "diverged" if run.diverged else "finished", "run": str(run.path.absolute())}
             status |= {"reason": run.diverged} if run.diverged else {}
         except Exception as error:
@@ -76,7 +74,7 @@ def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     scalars = {n: c for r in runs for n, c in r.coords.items() if not c.ndim}
     fill = lambda c: "" if c.dtype.kind in "UO" else math.nan
     runs = [r.assign_coords({n: fill(c) for n, c in scalars.items() if n not in r.coords}) for r in runs]
-    join = {"data_vars": "all", "compat": "equals", "join": "outer", "combine_attrs": "drop_conflicts"}
+    join: dict[str, Any] = {"data_vars": "all", "compat": "equals", "join": "outer", "combine_attrs": "drop_conflicts"}
     data = xr.concat(runs, "run", coords=list(scalars), **join)
     swept = [k for k in swept_keys(jobs) if k in scalars]
     grid = math.prod(len(set(data[k].values.tolist())) for k in swept) == data.sizes["run"]
@@ -100,9 +98,16 @@ def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]
     (where / "multirun.yaml").unlink(missing_ok=True)
     module = importlib.import_module(name)
     jobs = statuses(where)
-    rows = [dict.fromkeys(("status", "overrides", "claims", "reason", "run"), "") | {
-        "status": j["status"], "overrides": " ".join(j["overrides"]), "claims": _held(j), "reason": j.get("reason", ""), "run": j.get("run", "")
-    } for j in jobs]  # fmt: skip
+    rows = [
+        {
+            "status": j["status"],
+            "overrides": " ".join(j["overrides"]),
+            "claims": _held(j),
+            "reason": j.get("reason", ""),
+            "run": j.get("run", ""),
+        }
+        for j in jobs
+    ]
     with (where / "table.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()

@@ -7,6 +7,7 @@
 | `ntk(C_b, C_W)` | 1 | 1 | √(C_W/n_in) | √C_b |
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -42,9 +43,7 @@ def critical(c_b: Number = 0.0, c_w: Number = 1.0, gain: Number = 1.0) -> Parame
 
 def ntk(c_b: Number = 0.0, c_w: Number = 1.0, gain: Number = 1.0) -> Parametrisation:
     """Unit-variance parameters, with the same scales as `critical` in the forward pass: gradients do not grow with width."""
-    return lambda fan_in, fan_out: Scales(
-        gain, 1.0, jnp.sqrt(jnp.asarray(c_w / fan_in, float)), jnp.sqrt(jnp.asarray(c_b, float))
-    )
+    return lambda fan_in, fan_out: Scales(gain, 1.0, jnp.sqrt(jnp.asarray(c_w / fan_in, float)), jnp.sqrt(jnp.asarray(c_b, float)))
 
 
 def initialise(
@@ -52,7 +51,7 @@ def initialise(
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Weights (n_in, n_out) and biases (n_out,) of the layers between `sizes`, drawn one key per layer."""
     weights, biases = [], []
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         scale = parametrisation(fan_in, fan_out)
         w, b = jax.random.split(jax.random.fold_in(key, layer))
         weights.append(jax.random.normal(w, (fan_in, fan_out), dtype) * jnp.asarray(scale.weight, dtype))

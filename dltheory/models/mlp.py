@@ -1,11 +1,12 @@
 """Multilayer perceptron: z^(1) = b + x W, z^(l+1) = b + φ(z^(l)) W, output z^(D)."""
 
+import itertools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 from flax import nnx
+from jax.typing import DTypeLike
 
 from .activations import Activation, activation
 from .base import Activations
@@ -13,7 +14,7 @@ from .initialisation import Parametrisation, initialise, xavier
 from .linear import product
 
 
-class Factor(nnx.Variable):
+class Factor(nnx.Variable[jax.Array]):
     """A number of the forward pass that is not trained."""
 
 
@@ -32,7 +33,7 @@ class MLP(nnx.Module):
     ) -> None:
         parametrisation = parametrisation or xavier()
         self.phi = activation(phi)
-        scales = [parametrisation(n, m) for n, m in zip(sizes, sizes[1:], strict=False)]
+        scales = [parametrisation(n, m) for n, m in itertools.pairwise(sizes)]
         weights, biases = initialise(key, sizes, parametrisation, dtype)
         self.weights = nnx.List([nnx.Param(w) for w in weights])
         self.biases = nnx.List([nnx.Param(b) for b in biases]) if bias else None

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 from flax import nnx
+from jax.typing import DTypeLike
 
 from ..record import Group, Number, record, static, traced
 from .activations import ACTIVATIONS, HOMOGENEOUS, KINKED
@@ -19,6 +19,7 @@ class Model(Group):
 
     hidden_layers = 0  # a field of every architecture
     smooth = True  # whether no nonlinearity has a kink
+    activation = ""  # what its nonlinearity is called
 
     @property
     def weight_layers(self) -> int:

@@ -22,6 +22,7 @@ whatever the architecture, which enters through two constants only, the effectiv
 
 from .crossover import critical_gain, critical_scale, expected_initial_distance
 from .fit import MISFIT_LIMITS, FitFlags, RateFit, fit_midpoint_rate, fit_rates, transition_end
+from .follow import Followed, follow, geometry_of, initial_distance
 from .measurement import measure, midpoint_error, pair_loss
 from .special_cases import aligned, balanced, merging
 from .two_point import (
@@ -42,6 +43,7 @@ from .two_point import (
 __all__ = [
     "MISFIT_LIMITS",
     "FitFlags",
+    "Followed",
     "Geometry",
     "RateFit",
     "Rates",
@@ -54,6 +56,9 @@ __all__ = [
     "final_distance",
     "fit_midpoint_rate",
     "fit_rates",
+    "follow",
+    "geometry_of",
+    "initial_distance",
     "invariant",
     "measure",
     "merging",

@@ -23,7 +23,7 @@ def critical_gain(plateau: Number, width: int, layer: int, slope: float = 0.01, 
     return jnp.asarray(plateau / unit, float) ** (1 / (2 * (layer + 1)))
 
 
-def critical_scale(scale: Number, initial_distance: Number, plateau: Number, layer: int, depth: int) -> jax.Array:
+def critical_scale(scale: Number, initial_distance: Number, plateau: Number, layer: int, depth: int) -> Number:
     """α_c, the scale of the network function at which h₀ = A_low, for any data, from h₀ measured at scale α.
 
     h₀ ∝ g^{2(k+1)} and α = g^D with D weight layers, so α_c = α (A_low/h₀)^{D/(2(k+1))}: exact for bias-free homogeneous networks.

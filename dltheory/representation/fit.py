@@ -61,20 +61,17 @@ def fit_rates(times: Float[Array | np.ndarray, " n"], observed: TwoPoint, geomet
     Minimised is the sum over the three curves of the squared misfit relative to the curve's maximum, on 1000 samples spread evenly
     over those of the transition. Each rate ranges over 10⁻⁴ … 10⁴ times the rate that would change its curve once over the transition.
     """
-    last = jnp.sum(jnp.asarray(times) <= transition_end(times, observed.w)) - 1
+    times = jnp.asarray(times)
+    last = jnp.sum(times <= transition_end(times, jnp.asarray(observed.w))) - 1
     chosen = jnp.round(jnp.linspace(0.0, 1.0, SAMPLES) * last.astype(float)).astype(int)
-    elapsed, curves = (jnp.asarray(times) - times[0])[chosen], jax.tree.map(lambda c: jnp.asarray(c)[chosen], observed)
+    elapsed, curves = (times - times[0])[chosen], jax.tree.map(lambda c: jnp.asarray(c)[chosen], observed)
     initial = jax.tree.map(lambda c: c[0], observed)
     peak = jax.tree.map(lambda c: _positive(jnp.max(jnp.abs(c))), curves)
 
     duration = _positive(elapsed[-1])
-    unit = jnp.log(
-        jnp.stack([peak.h / (_positive(geometry.dx2) * peak.w * duration), peak.y / (peak.w * peak.h * duration)])
-    )
+    unit = jnp.log(jnp.stack([peak.h / (_positive(geometry.dx2) * peak.w * duration), peak.y / (peak.w * peak.h * duration)]))
     rates = lambda p: Rates(jnp.exp(p[0]), jnp.exp(p[1]))
-    misfit = lambda p: jax.tree.map(
-        lambda theory, c, m: (theory - c) / m, solve(elapsed, initial, rates(p), geometry), curves, peak
-    )
+    misfit = lambda p: jax.tree.map(lambda theory, c, m: (theory - c) / m, solve(elapsed, initial, rates(p), geometry), curves, peak)
     residual = lambda p: jnp.concatenate(jax.tree.leaves(misfit(p)))
 
     scale, ratio = (jnp.asarray(g.ravel()) * math.log(10) for g in np.meshgrid(SCALES, RATIOS))

@@ -50,9 +50,9 @@ class Geometry:
 class Regular(NamedTuple):
     """Regular coordinates: α = √h and the decoder's gain dy/√h, along (u) and across (v) the target gap."""
 
-    alpha: jax.Array
-    u: jax.Array
-    v: jax.Array
+    alpha: Number
+    u: Number
+    v: Number
 
 
 def vector_field(state: TwoPoint, rates: Rates, geometry: Geometry, normalisation: Normalisation = "full") -> TwoPoint:
@@ -97,9 +97,7 @@ def regular_field(state: Regular, rates: Rates, geometry: Geometry) -> Regular:
 
 
 @jax.jit(static_argnames="normalisation")
-def solve(
-    times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry, normalisation: Normalisation = "full"
-) -> TwoPoint:
+def solve(times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry, normalisation: Normalisation = "full") -> TwoPoint:
     """State at `times` (n,), counted from `initial`, for positive rates: exact at any rate, distance and start.
 
     The solution in the module's docstring, on the eigenvectors of F (eigenvalues ±f, f² = a² + b², and a) with e^{ft/2} taken out,
@@ -151,7 +149,7 @@ def final_distance(initial: TwoPoint, rates: Rates, geometry: Geometry) -> jax.A
     return jnp.where(half > 0, half + root, low**2 / jnp.where(root - half > 0, root - half, 1.0))
 
 
-def relaxation_rates(distance: Number, rates: Rates, geometry: Geometry) -> tuple[jax.Array, jax.Array, jax.Array]:
+def relaxation_rates(distance: Number, rates: Rates, geometry: Geometry) -> tuple[Number, Number, Number]:
     """Eigenvalues of (1) at the fixed point h = `distance`: 0 (along C), -η_y h, -½ (η_y h + η_h X S/h)."""
     decoder = rates.output * jnp.asarray(distance, float)
     encoder = rates.hidden * geometry.dx2 * geometry.dy2 / distance

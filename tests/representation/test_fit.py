@@ -29,7 +29,13 @@ def noisy(key, curves, size):
     [
         (Rates(0.3, 1.2), GEOMETRY, START, 100, 0.005),
         (Rates(0.02, 3.0), Geometry(4.0, 0.1), TwoPoint(1e-3, 1e-5, 2e-5), 200, 0.005),
-        (Rates(0.5, 0.2), Geometry(1.0, 0.0), TwoPoint(0.3, 0.4, 0.4), 15, 0.05),  # merging points determine the rates less well
+        (
+            Rates(0.5, 0.2),
+            Geometry(1.0, 0.0),
+            TwoPoint(0.3, 0.4, 0.4),
+            15,
+            0.05,
+        ),  # merging points determine the rates less well
         (Rates(0.1, 0.2), GEOMETRY, TwoPoint(1.0, 3.0, 3.5), 15, 0.005),
     ],
 )
@@ -159,7 +165,12 @@ def test_two_layer_linear_network_needs_no_fit(rate):
     x, y = np.array([[-dx / 2], [dx / 2]]), np.array([[-dy / 2], [dy / 2]])
     direction = np.random.default_rng(0).normal(size=width)
     direction /= np.linalg.norm(direction)
-    params = {"w": jnp.asarray(direction[None] * dh / dx), "v": jnp.asarray(direction[:, None] * gain), "a": jnp.zeros(width), "b": jnp.zeros(1)}
+    params = {
+        "w": jnp.asarray(direction[None] * dh / dx),
+        "v": jnp.asarray(direction[:, None] * gain),
+        "a": jnp.zeros(width),
+        "b": jnp.zeros(1),
+    }
 
     def apply(p, x):
         hidden = x @ p["w"] + p["a"][None]
@@ -168,7 +179,12 @@ def test_two_layer_linear_network_needs_no_fit(rate):
     observe = lambda p, a, loss: theory.measure(a.hidden[0], a.output, jnp.asarray(y))
     steps = int(60 / rate)
     _, seen = training.GradientDescent().train(apply, params, x, y, rate, steps, observe)
-    predicted = theory.solve(jnp.arange(steps, dtype=float), TwoPoint(*(c[0] for c in (seen.h, seen.y, seen.w))), Rates(rate / 2, rate / 2), Geometry(dx**2, dy**2))
+    predicted = theory.solve(
+        jnp.arange(steps, dtype=float),
+        TwoPoint(*(c[0] for c in (seen.h, seen.y, seen.w))),
+        Rates(rate / 2, rate / 2),
+        Geometry(dx**2, dy**2),
+    )
     deviation = float(jnp.max(jnp.abs(predicted.h - seen.h)))
     np.testing.assert_allclose(deviation, 0.105 * rate, rtol=0.1)
     np.testing.assert_allclose(float(seen.h[-1]), 1.18802, rtol=2e-4)

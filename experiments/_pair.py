@@ -1,0 +1,82 @@
+"""What experiments share that follow a pair of points: claims on fit and formula (3), and the figure."""
+
+import numpy as np
+
+from dltheory import representation as theory
+from dltheory.lab import THEORY, TWO_COLUMNS, Claim, at_least, at_most, compare, compare_legend
+from dltheory.numerics import Estimate
+
+FLAGS = ("poor", "hidden_at_bound", "output_at_bound")
+
+
+def claims_pair(data, gated, domain) -> list[Claim]:
+    """Misfits over the transition, flags, formula (3) and convergence, over the networks of a run."""
+    misfit = {c: data[f"fit_rms_{c}"].values for c in "hyw"}
+    flagged = np.any([data[f"fit_flags_{f}"].values for f in FLAGS], axis=0)
+    error = np.abs(data.observed_h.values[:, -1] / data.formula.values - 1)
+    loss = data.loss.values[:, -1]
+    share = lambda passed: f"{int(np.sum(passed))} of {np.size(passed)} networks"
+    end = f"final distance against formula (3), |h/h_∞ - 1|, mean ({share(error <= 0.05)} within 0.05)"
+    return [
+        *(
+            Claim(
+                f"misfit of {c} over its maximum, over the transition, median ({share(misfit[c] <= limit)})",
+                "figure 3, equation (1)",
+                Estimate.of_median(misfit[c]),
+                at_most(limit),
+                gated,
+                domain,
+            )
+            for c, limit in vars(theory.MISFIT_LIMITS).items()
+        ),
+        Claim("fits without a flag, fraction of networks", "equation (1)", np.mean(~flagged), at_least(0.8), False, domain),
+        Claim(end, "formula (3)", Estimate.of(error), at_most(0.05), gated, domain),
+        Claim(f"loss at the end, largest ({share(loss <= 1e-6)} ≤ 1e-6)", "rate rule", loss.max(), at_most(1e-6), gated),
+    ]
+
+
+def plot_pair(data):
+    """h, y, w and the pair's loss in time; the final distance; the misfits."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 3, figsize=(TWO_COLUMNS, 4.2))
+    time = data.rate.values[:, None] * data.step.values
+    end = max(float(theory.transition_end(t, w)) for t, w in zip(time, data.observed_w.values, strict=True))
+    labels = {"h": r"representations $h=|dh|^2$", "y": r"predictions $y=|dy|^2$", "w": r"$w=dy\cdot(dy-dy^*)$"}
+    for axis, (name, label) in zip(axes.flat, labels.items(), strict=False):
+        compare(axis, time, data[f"observed_{name}"].values, data[f"predicted_{name}"].values, end)
+        axis.set(xlabel="time (rate × step)", ylabel=label)
+    compare_legend(axes[0, 0])
+
+    geometry = theory.Geometry(float(data.geometry_dx2), float(data.geometry_dy2))
+    state = lambda kind: theory.TwoPoint(*(data[f"{kind}_{c}"].values for c in "hyw"))
+    decay = data.midpoint.values[:, :1] * np.exp(-2 * data.midpoint_rate.values[:, None] * time)
+    losses = (
+        np.maximum(theory.pair_loss(state(kind), midpoint, geometry), 1e-12)
+        for kind, midpoint in (("observed", data.midpoint.values), ("predicted", decay))
+    )
+    compare(axes[1, 0], time, *losses, end)
+    axes[1, 0].set(xlabel="time (rate × step)", ylabel="loss of the pair", yscale="log")
+    axes[1, 0].set_ylim(bottom=max(1e-6, axes[1, 0].get_ylim()[0]))
+
+    axis, final, formula, plateau = axes[1, 1], data.observed_h.values[:, -1], data.formula.values, float(data.plateau.mean())
+    top = 1.25 * max(final.max(), formula.max(), plateau)
+    bottom = 0.0
+    if formula.max() > 5 * final.max():
+        bottom = 0.5 * min(final.min(), formula.min())
+        axis.set(xscale="log", yscale="log")
+    axis.scatter(formula, final, s=16, c=[f"C{i % 7}" for i in range(len(final))])
+    axis.plot([bottom, top], [bottom, top], **THEORY)
+    axis.axhline(plateau, color="0.5", linestyle=":")
+    axis.annotate("$A_{low}$", (top, plateau), ha="right", va="bottom", color="0.4", fontsize=7)
+    axis.set(xlabel=r"$h_\infty$ by formula (3)", ylabel="final $h$ of the network", xlim=(bottom, top), ylim=(bottom, top))
+
+    axis, limits = axes[1, 2], vars(theory.MISFIT_LIMITS)
+    for place, (name, limit) in enumerate(limits.items()):
+        values = data[f"fit_rms_{name}"].values
+        spread = np.linspace(-0.2, 0.2, len(values))
+        axis.plot(place + spread, values, "o", color="C0", label="" if place else "networks")
+        axis.hlines(limit, place - 0.35, place + 0.35, color="black", linestyle="--", label="" if place else "limit")
+    axis.set(xticks=range(3), xticklabels=[f"${c}$" for c in limits], ylabel="misfit / maximum", ylim=(0, None))
+    axis.legend()
+    return figure
