@@ -51,13 +51,12 @@ def plot_pair(data):
     geometry = theory.Geometry(float(data.geometry_dx2), float(data.geometry_dy2))
     state = lambda kind: theory.TwoPoint(*(data[f"{kind}_{c}"].values for c in "hyw"))
     decay = data.midpoint.values[:, :1] * np.exp(-2 * data.midpoint_rate.values[:, None] * time)
-    losses = (
-        np.maximum(theory.pair_loss(state(kind), midpoint, geometry), 1e-12)
-        for kind, midpoint in (("observed", data.midpoint.values), ("predicted", decay))
+    observed, predicted = (
+        theory.pair_loss(state(kind), midpoint, geometry) for kind, midpoint in (("observed", data.midpoint.values), ("predicted", decay))
     )
-    compare(axes[1, 0], time, *losses, end)
+    compare(axes[1, 0], time, np.maximum(observed, 1e-12), np.maximum(predicted, 1e-12), end)
     axes[1, 0].set(xlabel="time (rate × step)", ylabel="loss of the pair", yscale="log")
-    axes[1, 0].set_ylim(bottom=max(1e-6, axes[1, 0].get_ylim()[0]))
+    axes[1, 0].set_ylim(max(1e-6, observed.min() / 3), 3 * observed.max())
 
     axis, final, formula, plateau = axes[1, 1], data.observed_h.values[:, -1], data.formula.values, float(data.plateau.mean())
     top = 1.25 * max(final.max(), formula.max(), plateau)
@@ -77,6 +76,6 @@ def plot_pair(data):
         spread = np.linspace(-0.2, 0.2, len(values))
         axis.plot(place + spread, values, "o", color="C0", label="" if place else "networks")
         axis.hlines(limit, place - 0.35, place + 0.35, color="black", linestyle="--", label="" if place else "limit")
-    axis.set(xticks=range(3), xticklabels=[f"${c}$" for c in limits], ylabel="misfit / maximum", ylim=(0, None))
-    axis.legend()
+    axis.set(xticks=range(3), xticklabels=[f"${c}$" for c in limits], ylabel="misfit / maximum", ylim=(0, 1.1 * axis.get_ylim()[1]))
+    axis.legend(loc="upper left")
     return figure

@@ -25,13 +25,16 @@ def style() -> Iterator[Any]:
 
 
 def compare(axis: Any, x: Any, measured: Any, theory: Any, end: float) -> None:
-    """Rows of `measured` solid and of `theory` dashed in the same colours, over rows of `x` up to `end`; the axis fits what was
-    measured."""
+    """Rows of `measured` solid and of `theory` dashed in the same colours, over rows of `x` up to `end`. The axis fits what was
+    measured, and of a theory that runs away only a third more."""
+    low, high, reach = measured.min(), measured.max(), (measured.max() - measured.min()) / 3
+    low, high = max(min(low, theory.min()), low - reach), min(max(high, theory.max()), high + reach)
     for i, (t, seen, expected) in enumerate(zip(x, measured, theory, strict=True)):
         shown = max(2, int((t <= end).sum()))
         thin = slice(0, shown, max(1, shown // 400))
         axis.plot(t[thin], seen[thin], color=f"C{i % 7}", **MEASURED)
-        axis.plot(t[thin], expected[thin], **THEORY | {"color": f"C{i % 7}"}, scaley=False)
+        axis.plot(t[thin], expected[thin], **THEORY | {"color": f"C{i % 7}"})
+    axis.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
 def compare_legend(axis: Any, measured: str = "networks", theory: str = "theory") -> None:

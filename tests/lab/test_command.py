@@ -142,3 +142,16 @@ def test_flags_may_stand_anywhere_and_hydra_shows_the_configuration(tmp_path):
     assert shown.returncode == 0, shown.stderr
     assert "seed: 3" in shown.stdout and "width: 7" in shown.stdout and "tpu" not in shown.stderr.lower()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_hydra_knows_the_experiment_by_its_name(tmp_path):
+    shown = command("--cfg", "hydra", cwd=tmp_path)
+    assert shown.returncode == 0 and "name: rich_lazy" in shown.stdout and "output_subdir: null" in shown.stdout
+
+
+def test_programs_are_kept_on_disk_for_this_user_alone(tmp_path):
+    words = ("size=tiny", "steps=20", "model.width=3")
+    out = command(*words, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert out.returncode == 0, out.stderr
+    programs = tmp_path / "cache" / "dltheory" / "programs"
+    assert any(programs.iterdir()) and programs.stat().st_mode & 0o077 == 0
