@@ -132,4 +132,5 @@ def allowed(about: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(map(str, about["choices"]))
     if low is None and high is None:
         return ""
-    return f"≥ {low:g}" if high is None else f"≤ {high:g}" if low is None else f"in [{low:g}, {high:g}]"
+    spell = lambda x: f"{x:g}" if isinstance(x, float) else str(x)
+    return f"≥ {spell(low)}" if high is None else f"≤ {spell(high)}" if low is None else f"in [{spell(low)}, {spell(high)}]"

@@ -110,8 +110,9 @@ class GradientFlow(Optimizer):
         """`gradient_flow` over the time of `steps` steps; all points at once."""
         if batch:
             raise ValueError(f"batch={batch}: gradient flow takes all points at once (0)")
-        times = rate * jnp.arange(0, steps, every, dtype=float)
-        return gradient_flow(apply, params, x, targets, times, observe, tolerance=self.tolerance)
+        times = rate * jnp.arange(0, steps + every, every, dtype=float)
+        params, seen = gradient_flow(apply, params, x, targets, times, observe, tolerance=self.tolerance)
+        return params, jax.tree.map(lambda a: a[:-1], seen)
 
 
 def mean_squared_error(output: jax.Array, targets: jax.Array) -> jax.Array:
@@ -172,18 +173,20 @@ def _scan(body: Any, state: Any, inputs: Any, length: int, every: int, unroll: i
     report = progress.get()
     if report is None:
         return jax.lax.scan(keep, state, inputs, length, unroll=unroll)
-    blocks = max(b for b in range(1, min(TICKS, length) + 1) if length % b == 0)
+    blocks = min(TICKS, length)
+    rest = length % blocks
+    head, tail = (jax.tree.map(lambda a, part=part: a[part], inputs) for part in (slice(rest), slice(rest, None)))
     fold = lambda a: a.reshape(blocks, length // blocks, *a.shape[1:])
-
-    total = length * every * networks.get()
+    total = (length - rest) * every * networks.get()
 
     def block(state, inputs):
         state, (seen, losses) = jax.lax.scan(body, state, inputs, length // blocks, unroll=unroll)
         jax.debug.callback(report, length // blocks * every, total, losses[-1])
         return state, seen
 
-    state, seen = jax.lax.scan(block, state, jax.tree.map(fold, inputs), blocks)
-    return state, jax.tree.map(lambda a: a.reshape(length, *a.shape[2:]), seen)
+    state, first = jax.lax.scan(keep, state, head, rest)
+    state, seen = jax.lax.scan(block, state, jax.tree.map(fold, tail), blocks)
+    return state, jax.tree.map(lambda a, b: jnp.concatenate([a, b.reshape(length - rest, *b.shape[2:])]), first, seen)
 
 
 def _order(key, points, batch, steps):

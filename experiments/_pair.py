@@ -3,18 +3,26 @@
 import numpy as np
 
 from dltheory import representation as theory
-from dltheory.lab import THEORY, TWO_COLUMNS, Claim, at_least, at_most, compare, compare_legend
+from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, compare, compare_legend
 from dltheory.numerics import Estimate
 
 FLAGS = ("poor", "hidden_at_bound", "output_at_bound")
+
+
+def final(data, name="observed_h"):
+    """The last recorded value of a curve; runs of a sweep may differ in length."""
+    values = data[name].transpose(..., "step").values
+    last = np.where(np.isfinite(values), np.arange(values.shape[-1]), 0).max(axis=-1)
+    return np.take_along_axis(values, last[..., None], axis=-1)[..., 0]
 
 
 def claims_pair(data, gated, domain) -> list[Claim]:
     """Misfits over the transition, flags, formula (3) and convergence, over the networks of a run."""
     misfit = {c: data[f"fit_rms_{c}"].values for c in "hyw"}
     flagged = np.any([data[f"fit_flags_{f}"].values for f in FLAGS], axis=0)
-    error = np.abs(data.observed_h.values[:, -1] / data.formula.values - 1)
-    loss = data.loss.values[:, -1]
+    error = np.abs(final(data) / data.formula.values - 1)
+    loss, S = final(data, "loss"), float(data.geometry_dy2)
+    dip, learnt = data.observed_w.values.min(axis=1) / (-S / 4), final(data, "observed_y") / S
     share = lambda passed: f"{int(np.sum(passed))} of {np.size(passed)} networks"
     end = f"final distance against formula (3), |h/h_∞ - 1|, mean ({share(error <= 0.05)} within 0.05)"
     return [
@@ -29,6 +37,8 @@ def claims_pair(data, gated, domain) -> list[Claim]:
             )
             for c, limit in vars(theory.MISFIT_LIMITS).items()
         ),
+        Claim("lowest w over -S/4, mean", "equation (1), half time", Estimate.of(dip), about(1, relative=0.05), gated, domain),
+        Claim("final y over S, mean", "fixed point", Estimate.of(learnt), about(1, relative=1e-3), gated, domain),
         Claim("fits without a flag, fraction of networks", "equation (1)", np.mean(~flagged), at_least(0.8), False, domain),
         Claim(end, "formula (3)", Estimate.of(error), at_most(0.05), gated, domain),
         Claim(f"loss at the end, largest ({share(loss <= 1e-6)} ≤ 1e-6)", "rate rule", loss.max(), at_most(1e-6), gated),
@@ -56,15 +66,15 @@ def plot_pair(data):
     )
     compare(axes[1, 0], time, np.maximum(observed, 1e-12), np.maximum(predicted, 1e-12), end)
     axes[1, 0].set(xlabel="time (rate × step)", ylabel="loss of the pair", yscale="log")
-    axes[1, 0].set_ylim(max(1e-6, observed.min() / 3), 3 * observed.max())
+    axes[1, 0].set_ylim(max(1e-6, float(np.min(observed)) / 3), 3 * float(np.max(observed)))
 
-    axis, final, formula, plateau = axes[1, 1], data.observed_h.values[:, -1], data.formula.values, float(data.plateau.mean())
-    top = 1.25 * max(final.max(), formula.max(), plateau)
+    axis, ends, formula, plateau = axes[1, 1], final(data), data.formula.values, float(data.plateau.mean())
+    top = 1.25 * max(ends.max(), formula.max(), plateau)
     bottom = 0.0
-    if formula.max() > 5 * final.max():
-        bottom = 0.5 * min(final.min(), formula.min())
+    if formula.max() > 5 * ends.max():
+        bottom = 0.5 * min(ends.min(), formula.min())
         axis.set(xscale="log", yscale="log")
-    axis.scatter(formula, final, s=16, c=[f"C{i % 7}" for i in range(len(final))])
+    axis.scatter(formula, ends, s=16, c=[f"C{i % 7}" for i in range(len(ends))])
     axis.plot([bottom, top], [bottom, top], **THEORY)
     axis.axhline(plateau, color="0.5", linestyle=":")
     axis.annotate("$A_{low}$", (top, plateau), ha="right", va="bottom", color="0.4", fontsize=7)

@@ -99,10 +99,14 @@ def test_gradient_flow_is_gradient_descent_at_small_rates(getkey, activation):
     assert 1.7 < gaps[0] / gaps[1] < 2.3, "the gap is of first order in the rate"
 
 
-def test_gradient_flow_ends_where_its_last_record_is(getkey):
+def test_gradient_flow_ends_where_the_steps_end(getkey):
     params, apply = network(getkey())
-    end, seen = training.GradientFlow().train(apply, params, POINTS.x, POINTS.y, 0.05, 40, lambda p, a, loss: a.output[:, 0], every=1)
-    np.testing.assert_allclose(apply(end, jnp.asarray(POINTS.x)).output[:, 0], seen[-1], rtol=1e-9)
+    output = lambda p, a, loss: a.output[:, 0]
+    flow = training.GradientFlow(tolerance=1e-9)
+    run = lambda steps, every: flow.train(apply, params, POINTS.x, POINTS.y, 0.05, steps, output, every=every)
+    (end, some), (_, longer) = run(40, 20), run(60, 1)
+    np.testing.assert_allclose(some, longer[:40:20], rtol=1e-6)
+    np.testing.assert_allclose(apply(end, jnp.asarray(POINTS.x)).output[:, 0], longer[40], rtol=1e-6)
     with pytest.raises(ValueError, match="batch=2: gradient flow takes all points"):
         training.GradientFlow().train(apply, params, POINTS.x, POINTS.y, 0.05, 40, watch_loss, batch=2)
 
@@ -167,7 +171,7 @@ def test_seeds_in_one_program_are_the_seeds_alone(getkey):
 
 def test_somebody_may_listen_without_changing_anything(getkey):
     params, apply = network(getkey())
-    run = lambda: training.GradientDescent().train(apply, params, POINTS.x, POINTS.y, 0.05, 300, watch_loss, every=3)
+    run = lambda: training.GradientDescent().train(apply, params, POINTS.x, POINTS.y, 0.05, 309, watch_loss, every=3)
     _, silent = run()
     heard = []
     token = training.progress.set(lambda steps, total, loss: heard.append((int(steps), int(total), float(loss))))
@@ -177,7 +181,7 @@ def test_somebody_may_listen_without_changing_anything(getkey):
     finally:
         training.progress.reset(token)
     np.testing.assert_allclose(seen, silent, rtol=1e-12)
-    assert sum(steps for steps, _, _ in heard) == 300 and {total for _, total, _ in heard} == {300}
+    assert len(heard) == training.TICKS and sum(steps for steps, _, _ in heard) == 300 and {total for _, total, _ in heard} == {300}
     assert min(loss for *_, loss in heard) == pytest.approx(float(silent[-1]))
 
 

@@ -16,7 +16,7 @@ from .points import Data, Dataset, Points, without_test
 class TwoPoints(Data):
     """Two points at chosen distances, classes 0 and 1."""
 
-    dx: float = traced(1.0, "distance |dx| of the two inputs", low=0.0)
+    dx: float = traced(1.0, "distance |dx| of the two inputs", low=1e-6)
     dy: float = traced(0.5**0.5, "distance |dy*| of the two targets", low=0.0)
     inputs: int = static(1, "input dimensions", low=1.0)
     outputs: int = static(1, "output dimensions", low=1.0)

@@ -7,23 +7,11 @@ from typing import Any
 
 from . import claim, store, sweep
 from .configuration import CONF, Configurator, UserError, describe, hydra_errors
-from .runner import chosen_size, compute_or_load, quietly
+from .runner import chosen_size, compute_or_load
 
 SWITCHES = {"-m", "--multirun"}
 HELP = {"-h", "--help"}
-HYDRA_FLAGS = {
-    "-c",
-    "--cfg",
-    "-p",
-    "--package",
-    "-i",
-    "--info",
-    "--resolve",
-    "--hydra-help",
-    "--version",
-    "--shell-completion",
-    "-sc",
-}
+HYDRA_FLAGS = {"-c", "--cfg", "-i", "--info", "--resolve", "--hydra-help", "--version"}
 OWN = {"force", "strict"}
 
 
@@ -35,17 +23,15 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        with quietly():
-            code = _main(name, arguments)
+        code = _main(name, arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
-            code = 130
-        else:
-            raise
+    except KeyboardInterrupt:
+        print("interrupted: finished runs are stored, the one in progress is not", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)  # threads of a running program would crash an orderly exit
     if code:
         sys.exit(code)
 
@@ -63,6 +49,9 @@ def _main(name: str, arguments: list[str]) -> int:
             raise UserError(f"{word}: must be key=value (--help lists the keys)")
     configurator.check(overrides, is_sweep)
     if set(flags) - SWITCHES:
+        if is_sweep:
+            raise UserError(f"{(set(flags) - SWITCHES).pop()}: looks at one configuration, leave out -m")
+        configurator.read(overrides)
         with hydra_errors():
             hydra_main(name, flags + overrides)
         return 0
@@ -83,7 +72,7 @@ def sorted_out(arguments: list[str]) -> tuple[list[str], list[str]]:
             raise UserError(f"{word}: no such flag; there are -h, -m, --cfg, --info, --hydra-help")
         else:
             flags.append(word)
-            if word in {"-c", "--cfg", "-p", "--package"}:
+            if word in {"-c", "--cfg"}:
                 flags += [value] if (value := next(words, "")) else []
     if {"-c", "--cfg"} & set(flags) and not {"job", "hydra", "all"} & set(flags):
         raise UserError("--cfg: must be one of job, hydra, all")
@@ -148,7 +137,7 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool = F
     task = sweep.Job(configurator.name, force)
     with hydra_errors():
         hydra_main(configurator.name, ["-m", *overrides, f"hydra.sweep.dir={where}"], task)
-    bad, claims = sweep.collect(where, configurator.name, chosen_size(words))
+    bad, claims = sweep.collect(where, configurator.name)
     return int(bad > 0 or (strict and failed(claims)))
 
 

@@ -87,12 +87,10 @@ class Configurator:
     def check(self, overrides: Sequence[str], sweep: bool) -> None:
         """Raise `UserError` for the first override that names no field or gives it a value it cannot take."""
         fields = self.fields()
+        self._check_size(overrides)
         for text in overrides:
             override = parse(text)
-            key, values = (
-                override.key_or_group,
-                list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()],
-            )
+            key, values = override.key_or_group, values_of(override)
             if key.startswith(("hydra.", "hydra/")):
                 continue
             if override.is_delete():
@@ -110,6 +108,16 @@ class Configurator:
                 for value in values:
                     check_type(key, value, fields[key].type)
                     check_one(key, value, fields[key].metadata)
+
+    def _check_size(self, overrides: Sequence[str]) -> None:
+        """A size sets fields of a group's default option, so it cannot be had with another option."""
+        words = [o.partition("=") for o in overrides]
+        for size in (s for key, _, value in words if key == "size" for s in value.split(",")):
+            for group in set(self.groups) & set(self.sizes.get(size, {})):
+                for option in (value for key, _, value in words if key == group):
+                    if option != default_option(self.groups[group]):
+                        fields = ", ".join(f"{group}.{k}" for k in self.sizes[size][group])
+                        raise UserError(f"{group}={option}: size={size} sets {fields} itself; choose one of the two")
 
     def check_hydra(self, overrides: Sequence[str]) -> None:
         """Raise `UserError` if Hydra cannot compose its own part, such as a launcher that is not there."""
@@ -208,6 +216,18 @@ def parse(text: str) -> Any:
     except HydraException as error:
         reason = one_line(error).split("See https")[0].strip()
         raise UserError(f"{text}: cannot be read as key=value ({reason})") from None
+
+
+def values_of(override: Any) -> list[Any]:
+    """The values an override takes, several for a sweep; raises `UserError` for a sweep without a list."""
+    from hydra.errors import HydraException
+
+    if not override.is_sweep_override():
+        return [override.value()]
+    if override.is_discrete_sweep():
+        with contextlib.suppress(HydraException):
+            return list(override.sweep_iterator())
+    raise UserError(f"{override.input_line}: list the values, as a,b,c or range(start,stop)")
 
 
 def check_type(key: str, value: Any, kind: Any) -> None:

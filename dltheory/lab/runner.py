@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +111,7 @@ def compute_or_load(
     path = store.run_directory(name, config)
     computed = force or not store.is_finished(path)
     if computed:
+        check_writable(path.parent)
         with watch(name, size, config) if show else contextlib.nullcontext():
             result, seconds = program(name)(config)
         data = store.dataset(result, config)
@@ -122,13 +122,23 @@ def compute_or_load(
     return Run(path, data, present(name, path, data, size, draw and data.attrs["status"] == "finished"), computed)
 
 
+def check_writable(directory: Path) -> None:
+    """Raise `UserError` before hours of computing if their result could not be stored."""
+    existing = next(p for p in (directory.absolute(), *directory.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"DLTHEORY_RESULTS={store.results()}: results cannot be stored there, {existing.name} is not a writable directory")
+
+
 def present(name: str, path: Path, data: Any, size: str, draw: bool = True) -> list[dict[str, Any]]:
     """Judge and draw a stored run, beside its data. At size=tiny nothing is gated."""
+    import numpy as np
+
     module = importlib.import_module(name)
-    claims = judged(module.claims(data), size)
+    with np.errstate(all="ignore"):
+        claims = judged(module.claims(data), size)
     store.write_json(path / "claims.json", claims)
     if draw:
-        with figures.style():
+        with figures.style(), np.errstate(all="ignore"):
             figures.save(module.plot(data), path)
     return claims
 
@@ -162,12 +172,3 @@ def experiment(name: str, *, size: str = "default", force: bool = False, **overr
 def _spell(value: Any) -> str:
     """A Python value as an override's text."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Without the stack of a Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted: nothing of this run was stored") from None

@@ -25,7 +25,7 @@ PRESENTATION = ("plot", "claims")
 
 def results() -> Path:
     """Where runs and sweeps go: `$DLTHEORY_RESULTS`, or `results` in the working directory."""
-    return Path(os.environ.get("DLTHEORY_RESULTS", "results"))
+    return Path(os.environ.get("DLTHEORY_RESULTS") or "results")
 
 
 def short(name: str) -> str:
@@ -116,8 +116,9 @@ def dataset(result: Any, config: Any) -> Any:
     """A result as an xarray Dataset, with every scalar of the configuration as a scalar coordinate."""
     import xarray as xr
 
-    coordinates = {k: v for k, v in flat(config).items() if v is not None}
-    return xr.Dataset(variables(result)).assign_coords(coordinates)
+    data = xr.Dataset(variables(result))
+    counted = {d: range(n) for d, n in data.sizes.items() if d not in data.coords}
+    return data.assign_coords(counted | {k: v for k, v in flat(config).items() if v is not None})
 
 
 def not_finite(data: Any) -> str:
@@ -256,6 +257,8 @@ def git() -> dict[str, Any]:
     """Commit of this checkout and whether it has uncommitted changes; empty outside a checkout."""
     ask = lambda *words: subprocess.run(["git", "-C", str(HOUSE), *words], capture_output=True, text=True, timeout=20, check=True)
     try:
+        if Path(ask("rev-parse", "--show-toplevel").stdout.strip()) != HOUSE:
+            return {}
         return {"commit": ask("rev-parse", "HEAD").stdout.strip(), "dirty": bool(ask("status", "--porcelain").stdout.strip())}
     except (OSError, subprocess.SubprocessError):
         return {}

@@ -6,13 +6,14 @@ import hashlib
 import importlib
 import json
 import math
+import os
 import traceback
 from pathlib import Path
 from typing import Any
 
 from . import claim, figures, store
 from .configuration import Configurator, one_line
-from .runner import chosen_size, compute_or_load, judged
+from .runner import check_writable, chosen_size, compute_or_load, judged
 
 
 def directory(name: str, overrides: list[str]) -> Path:
@@ -23,7 +24,10 @@ def directory(name: str, overrides: list[str]) -> Path:
 
 def start(where: Path, name: str, jobs: list[list[str]]) -> None:
     """Write what the sweep consists of."""
+    check_writable(where)
     where.mkdir(parents=True, exist_ok=True)
+    for old in where.glob("job-*.json"):
+        old.unlink()
     store.write_json(where / "sweep.json", {"experiment": name, "jobs": jobs})
 
 
@@ -44,7 +48,7 @@ class Job:
         try:
             config = Configurator(self.name).build(cfg)
             run = compute_or_load(self.name, config, size=chosen_size(overrides), overrides=overrides, force=self.force, draw=False)
-            status |= {"status": "diverged" if run.diverged else "finished", "run": str(run.path.absolute())}
+            status |= {"status": "diverged" if run.diverged else "finished", "run": os.path.relpath(run.path, hydra.sweep.dir)}
             status |= {"reason": run.diverged} if run.diverged else {}
         except Exception as error:
             status |= {"reason": f"{type(error).__name__}: {one_line(error)}", "traceback": traceback.format_exc()}
@@ -70,7 +74,7 @@ def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     jobs = [j for j in statuses(Path(path)) if j["status"] in {"finished", "diverged"}]
     if not jobs:
         raise FileNotFoundError(f"{path}: no finished run in this sweep")
-    runs = [store.load(j["run"]) for j in jobs]
+    runs = [store.load(Path(path) / j["run"]) for j in jobs]
     scalars = {n: c for r in runs for n, c in r.coords.items() if not c.ndim}
     fill = lambda c: "" if c.dtype.kind in "UO" else math.nan
     runs = [r.assign_coords({n: fill(c) for n, c in scalars.items() if n not in r.coords}) for r in runs]
@@ -90,8 +94,9 @@ def swept_keys(jobs: list[dict[str, Any]]) -> list[str]:
     return [k for k in values[0] if len({v.get(k) for v in values}) > 1]
 
 
-def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]]]:
+def collect(where: Path, name: str) -> tuple[int, list[dict[str, Any]]]:
     """After the jobs: table, dataset, claims and figure of the sweep. The number of jobs without a result, and the claims."""
+    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
@@ -102,7 +107,7 @@ def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]
         {
             "status": j["status"],
             "overrides": " ".join(j["overrides"]),
-            "claims": _held(j),
+            "claims": _held(where, j),
             "reason": j.get("reason", ""),
             "run": j.get("run", ""),
         }
@@ -126,7 +131,9 @@ def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]
         store.replace_file(where / "sweep.nc", lambda draft: data.reset_coords(drop=False).to_netcdf(draft, engine="h5netcdf"))
         flat_data = load_sweep(where, unfold=False)
         if hasattr(module, "claims_sweep"):
-            claims = judged(module.claims_sweep(flat_data), size)
+            tiny = any(chosen_size(j["overrides"]) == "tiny" for j in jobs)
+            with np.errstate(all="ignore"):
+                claims = judged(module.claims_sweep(flat_data), "tiny" if tiny else "default")
             store.write_json(where / "claims.json", claims)
             console.print(claim.table(claims, "claims across runs"))
         if hasattr(module, "plot_sweep"):
@@ -137,9 +144,9 @@ def collect(where: Path, name: str, size: str) -> tuple[int, list[dict[str, Any]
     return sum(j["status"] != "finished" for j in jobs), claims
 
 
-def _held(job: dict[str, Any]) -> str:
+def _held(where: Path, job: dict[str, Any]) -> str:
     """ "5 of 6 hold" for a job with a run."""
     if "run" not in job:
         return ""
-    claims = [c for c in json.loads((Path(job["run"]) / "claims.json").read_text()) if c["gated"]]
+    claims = [c for c in json.loads((where / job["run"] / "claims.json").read_text()) if c["gated"]]
     return f"{sum(c['verdict'] == 'holds' for c in claims)} of {len(claims)} hold" if claims else ""

@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from ..record import Group, Number, record, static, traced
-from .activations import ACTIVATIONS, HOMOGENEOUS, KINKED
+from .activations import ACTIVATIONS, KINKED
 from .initialisation import Parametrisation, critical, ntk, xavier
 from .mlp import MLP
 
@@ -42,11 +42,6 @@ class MLPConfig(Model):
     parametrisation: str = static("xavier", "how weights start and scale", choices=("xavier", "critical", "ntk"))
     c_w: float = traced(1.0, "weight variance × fan-in C_W (critical and ntk)", low=0)
     c_b: float = traced(0.0, "bias variance C_b (critical and ntk)", low=0)
-
-    @property
-    def homogeneous(self) -> bool:
-        """Whether scaling all weights at zero biases scales the function exactly: gain g makes it g^D."""
-        return self.activation in HOMOGENEOUS
 
     @property
     def smooth(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

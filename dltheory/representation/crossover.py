@@ -1,4 +1,4 @@
-"""Where rich turns into lazy: the initial distance h₀ reaches the plateau A_low (page §2.3).
+"""Where rich turns into lazy: the initial distance h₀ reaches the plateau A_low.
 
 A homogeneous network with zero biases, width P, gain g per layer (Xavier normal weights) and negative slope a, read after its
 hidden layer k (counted from 0) on the inputs -|dx| and 0, starts at

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .. import training
 from ..data import Points
@@ -20,7 +20,7 @@ from .two_point import Geometry, TwoPoint, final_distance, solve
 class Followed:
     """What following a pair leaves behind; `network` counts networks."""
 
-    step: Float[Array, "step"] = array("training step", "step")
+    step: Int[Array, "step"] = array("training step", "step")
     rate: Float[Array, "network"] = array("learning rate: 0.3 / max(λ, D) unless given", "time/step")
     eigenvalue: Float[Array, "network"] = array("largest eigenvalue λ of the initial tangent kernel over the number of points")
     observed: Float[TwoPoint, "network step"] = array("network")
@@ -74,7 +74,7 @@ def follow(
     """Train a network for each key and scale α, recording `pair` (2,), two indices of `train`, at hidden layer `layer`."""
     dtype = jnp.float64 if precision == "double" else jnp.float32
     two, goals, geometry = train.x[pair].astype(dtype), train.y[pair], geometry_of(train, pair)
-    step = jnp.arange(0, steps, every, dtype=float)
+    step = jnp.arange(0, steps, every)
 
     def network(key, scale):
         weights, order, probe = (jax.random.fold_in(key, stream) for stream in range(3))
@@ -91,7 +91,7 @@ def follow(
         params, (seen, midpoint, loss) = optimizer.train(
             apply, params, train.x, train.y, rate, steps, observe, every=every, batch=batch, key=order
         )
-        time, start = rate * step, jax.tree.map(lambda c: c[0], seen)
+        time, start = rate * step.astype(float), jax.tree.map(lambda c: c[0], seen)
         fit = fit_rates(time, seen, geometry)
         return {
             "rate": rate,

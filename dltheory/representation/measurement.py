@@ -17,11 +17,11 @@ def measure(hidden: jax.Array, output: jax.Array, targets: jax.Array) -> TwoPoin
 
 
 def midpoint_error(output: jax.Array, targets: jax.Array) -> jax.Array:
-    """|ȳ - ȳ*|² of the pair; it decays on its own, as e^{-2 η_ȳ t} (page §1.2)."""
+    """|ȳ - ȳ*|² of the pair; it decays on its own, as e^{-2 η_ȳ t}."""
     error = jnp.mean(jnp.asarray(output, float) - jnp.asarray(targets, float), axis=0)
     return error @ error
 
 
 def pair_loss(state: TwoPoint, midpoint: Number, geometry: Geometry) -> Number:
-    """½⟨|f - y*|²⟩ over the two points = ¼ (2 |ȳ - ȳ*|² + w + ½ (S - y)), an identity (page §1.1)."""
+    """½⟨|f - y*|²⟩ over the two points = ¼ (2 |ȳ - ȳ*|² + w + ½ (S - y)), an identity."""
     return (2 * midpoint + state.w + (geometry.dy2 - state.y) / 2) / 4

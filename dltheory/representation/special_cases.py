@@ -1,4 +1,4 @@
-"""Starts for which system (1) has a familiar solution (page §2.4). `solve` is exact for all starts; these are its limits."""
+"""Starts for which system (1) has a familiar solution. `solve` is exact for all starts; these are its limits."""
 
 import jax
 import jax.numpy as jnp

@@ -48,15 +48,15 @@ class Geometry:
 
 
 class Regular(NamedTuple):
-    """Regular coordinates: α = √h and the decoder's gain dy/√h, along (u) and across (v) the target gap."""
+    """Regular coordinates: α = √h and the decoder's gain dy/√h, along (u) and, squared, across (v²) the target gap."""
 
     alpha: Number
     u: Number
-    v: Number
+    v_squared: Number
 
 
 def vector_field(state: TwoPoint, rates: Rates, geometry: Geometry, normalisation: Normalisation = "full") -> TwoPoint:
-    """Right side of (1). `normalisation="half"` is the flow of L = ½⟨|f - y*|²⟩, as printed in the 2025 follow-up (page §1.4)."""
+    """Right side of (1). `normalisation="half"` is the flow of L = ½⟨|f - y*|²⟩, as printed in the 2025 follow-up."""
     h, y, w, X, S = state.h, state.y, state.w, geometry.dx2, geometry.dy2
     eta_h, eta_y = FACTOR[normalisation] * rates.hidden, FACTOR[normalisation] * rates.output
     return TwoPoint(
@@ -73,26 +73,26 @@ def to_regular(state: TwoPoint, geometry: Geometry) -> Regular:
     """
     h, y, w, s = (jnp.asarray(a, float) for a in (state.h, state.y, state.w, _root(geometry.dy2)))
     along = jnp.where(s > 0, (y - w) / jnp.where(s > 0, s, 1.0), 0.0)
-    alpha, across = _root(h), _root(y - along**2)
+    alpha, across_squared = _root(h), jnp.maximum(y - along**2, 0.0)
     inverse = jnp.where(alpha > 0, 1 / jnp.where(alpha > 0, alpha, 1.0), 0.0)
-    return Regular(alpha, along * inverse, across * inverse)
+    return Regular(alpha, along * inverse, across_squared * inverse**2)
 
 
 def from_regular(state: Regular, geometry: Geometry) -> TwoPoint:
     """h = α², y = α² (u² + v²), w = y - s α u."""
-    alpha, u, v = state
-    y = alpha**2 * (u**2 + v**2)
+    alpha, u, v_squared = state
+    y = alpha**2 * (u**2 + v_squared)
     return TwoPoint(alpha**2, y, y - _root(geometry.dy2) * alpha * u)
 
 
 def regular_field(state: Regular, rates: Rates, geometry: Geometry) -> Regular:
-    """Right side of the regular form, polynomial and without 1/h (page §2.5)."""
-    alpha, u, v = state
+    """Right side of the regular form, polynomial and without 1/h."""
+    alpha, u, v_squared = state
     s = _root(geometry.dy2)
     return Regular(
-        -rates.hidden * geometry.dx2 * (alpha * (u**2 + v**2) - s * u) / 2,
+        -rates.hidden * geometry.dx2 * (alpha * (u**2 + v_squared) - s * u) / 2,
         -rates.output * alpha * (alpha * u - s) / 2,
-        -rates.output * alpha**2 * v / 2,
+        -rates.output * alpha**2 * v_squared,
     )
 
 
@@ -101,15 +101,16 @@ def solve(times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry, no
     """State at `times` (n,), counted from `initial`, for positive rates: exact at any rate, distance and start.
 
     The solution in the module's docstring, on the eigenvectors of F (eigenvalues ±f, f² = a² + b², and a) with e^{ft/2} taken out,
-    so that nothing overflows.
+    so that nothing overflows. Derivatives with respect to S at S = 0 come out as zero.
     """
     t = jnp.asarray(times, float)
     start = to_regular(initial, geometry)
     scale_h = _root(FACTOR[normalisation] * rates.hidden * geometry.dx2)
     scale_y = _root(FACTOR[normalisation] * rates.output)
-    q1, q2, q3 = scale_y * start.alpha, scale_h * start.u, scale_h * start.v
-    a, b = (q2**2 + q3**2 - q1**2) / 2, _root(geometry.dy2) * scale_h * scale_y
+    q1, q2, q3_squared = scale_y * start.alpha, scale_h * start.u, scale_h**2 * start.v_squared
+    a, b = (q2**2 + q3_squared - q1**2) / 2, _root(geometry.dy2) * scale_h * scale_y
     f = _root(a**2 + b**2)
+    gap = jnp.where(a > 0, b**2 / jnp.where(a > 0, f + a, 1.0), f)  # f - max(a, 0) without cancellation
 
     large = _root((1 + jnp.abs(a) / jnp.where(f > 0, f, 1.0)) / 2)
     small = b / jnp.where(f > 0, 2 * f * large, 1.0)
@@ -118,13 +119,13 @@ def solve(times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry, no
 
     decay = jnp.exp(-f * t)
     grow = t * _exprel(-f * t)  # (1 - e^{-ft})/f
-    across = jnp.exp((jnp.maximum(a, 0.0) - f) * t) * t * _exprel(-jnp.abs(a) * t)  # e^{-ft} (e^{at} - 1)/a
-    norm = jnp.sqrt(decay + (plus**2 * grow + minus**2 * decay * grow + q3**2 * across) / 2)
-    safe = jnp.where(norm > 0, norm, 1.0)
+    across = jnp.exp(-gap * t) * t * _exprel(-jnp.abs(a) * t)  # e^{-ft} (e^{at} - 1)/a
+    norm = jnp.sqrt(decay + (plus**2 * grow + minus**2 * decay * grow + q3_squared * across) / 2)
+    safe = jnp.where(norm == 0, 1.0, norm)
     alpha = (cos * plus + sin * minus * decay) / (safe * scale_y)
     u = (sin * plus - cos * minus * decay) / (safe * scale_h)
-    v = q3 * jnp.exp((a - f) * t / 2) / (safe * scale_h)
-    return from_regular(Regular(alpha, u, v), geometry)
+    v_squared = q3_squared * jnp.exp((jnp.minimum(a, 0.0) - gap) * t) / (safe * scale_h) ** 2
+    return from_regular(Regular(alpha, u, v_squared), geometry)
 
 
 def invariant(state: TwoPoint, rates: Rates, geometry: Geometry) -> jax.Array:
@@ -146,7 +147,7 @@ def final_distance(initial: TwoPoint, rates: Rates, geometry: Geometry) -> jax.A
     """h_∞ = A_high/2 + √(A_high²/4 + A_low²): formula (3), a squared distance."""
     half, low = retained_distance(initial, rates, geometry) / 2, plateau(rates, geometry)
     root = jnp.hypot(half, low)
-    return jnp.where(half > 0, half + root, low**2 / jnp.where(root - half > 0, root - half, 1.0))
+    return jnp.where(half > 0, half + root, low**2 / jnp.where(root == half, 1.0, root - half))
 
 
 def relaxation_rates(distance: Number, rates: Rates, geometry: Geometry) -> tuple[Number, Number, Number]:
@@ -159,7 +160,7 @@ def relaxation_rates(distance: Number, rates: Rates, geometry: Geometry) -> tupl
 def _root(x: Number) -> jax.Array:
     """√max(x, 0), with derivative zero at 0."""
     x = jnp.asarray(x, float)
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)
+    return jnp.where(x <= 0, 0.0, jnp.sqrt(jnp.where(x <= 0, 1.0, x)))
 
 
 def _exprel(x: jax.Array) -> jax.Array:

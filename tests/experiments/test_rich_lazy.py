@@ -40,7 +40,7 @@ def gated(data):
 def test_all_gated_claims_hold_at_default_size(rich):
     assert rich.sizes["network"] >= 5
     verdicts = gated(rich)
-    assert len(verdicts) == 5 and set(verdicts.values()) == {"holds"}
+    assert len(verdicts) == 7 and set(verdicts.values()) == {"holds"}
     assert 5 < float(rich.crossover) < 12
 
 
@@ -66,6 +66,10 @@ def test_claims_fail_under_planted_faults(rich):
     assert "fails" in gated(with_rates(2.0)).values()
     assert "fails" in gated(rich.assign(formula=1.1 * rich.formula)).values()
     assert "fails" in gated(rich.assign(loss=rich.loss + 1e-4)).values()
+    for S in (0.45, 0.55):
+        assert "fails" in gated(rich.assign(geometry_dy2=S)).values(), "targets told wrong by ten per cent"
+    shuffled = rich.assign(observed_h=rich.observed_h.roll(network=1, roll_coords=False))
+    assert {"fails", "open"} & set(gated(shuffled).values()), "distances of other networks"
     squared = theory.final_distance(theory.TwoPoint(1e-3, 1e-6, 0.0), theory.Rates(0.2, 1.2), geometry)
     assert not np.isclose(float(squared), float(squared) ** 0.5), "formula (3) is for the squared distance"
 
@@ -175,12 +179,19 @@ def test_sweep_ends_in_one_figure_one_table_and_one_dataset(results, capsys):
     assert data.sizes["init_scale"] == 3 and list(data.init_scale.values) == [0.1, 10, 1000]
     jobs = [json.loads((where / f"job-{k}.json").read_text()) for k in range(3)]
     assert {j["status"] for j in jobs} == {"finished"}
-    np.testing.assert_array_equal(load(jobs[1]["run"]).observed_h, data.observed_h.sel(init_scale=10))
-    stamps = [os.stat(os.path.join(j["run"], "result.nc")).st_mtime_ns for j in jobs]
-    assert not os.path.exists(os.path.join(jobs[0]["run"], "figure.png"))
+    np.testing.assert_array_equal(load(where / jobs[1]["run"]).observed_h, data.observed_h.sel(init_scale=10))
+    stamp = lambda: [(where / j["run"] / "result.nc").stat().st_mtime_ns for j in jobs]
+    stamps = stamp()
+    assert not (where / jobs[0]["run"] / "figure.png").exists()
     main("experiments.rich_lazy", words)
-    assert [os.stat(os.path.join(j["run"], "result.nc")).st_mtime_ns for j in jobs] == stamps
+    assert stamp() == stamps
     assert "sweep.nc" in capsys.readouterr().out
+
+
+def test_a_sweep_may_mix_lengths_and_numbers_of_networks(results, capsys):
+    main("experiments.rich_lazy", ["-m", "size=tiny", "model.width=4", "networks=2,3", "steps=50,100"])
+    out = capsys.readouterr().out
+    assert out.count("finished") >= 8 and "figure.png" in out
 
 
 def test_a_failing_job_does_not_take_the_others_with_it(results, capsys, monkeypatch):

@@ -114,7 +114,7 @@ def test_a_new_line_width_keeps_the_id_and_a_changed_equation_does_not(tmp_path)
     base = tmp_path / "base.py"
     base.write_text(source)
     kept = [
-        source.replace("figsize=(TWO_COLUMNS / 1.6, 3.0)", "figsize=(TWO_COLUMNS, 5)"),
+        source.replace("figsize=(1.3 * ONE_COLUMN, 3.0)", "figsize=(TWO_COLUMNS, 5)"),
         "# a comment\n" + source,
         source.replace("Source:", "From:"),
     ]
@@ -157,6 +157,23 @@ def test_not_finite_results_are_named_with_step_and_rate():
     data = xr.Dataset({"h": (("network", "step"), h), "rate": ("network", [0.1, 0.25])}, {"step": [0, 10, 20, 30, 40]})
     assert store.not_finite(data) == "h is not finite from step 30, rate 0.25, network 1"
     assert store.not_finite(data.isel(network=[0])) == ""
+
+
+def test_results_that_cannot_be_stored_are_said_before_computing(tmp_path):
+    (tmp_path / "file").write_text("")
+    env = os.environ | {"PYTHONPATH": str(HOUSE), "DLTHEORY_RESULTS": str(tmp_path / "file")}
+    for words in (TINY, ["-m", *TINY, "seed=1,2"]):
+        out = subprocess.run([sys.executable, "-m", "experiments.rich_lazy", *words], env=env, capture_output=True, text=True)
+        assert out.returncode == 2 and out.stderr.count("\n") == 1 and "DLTHEORY_RESULTS" in out.stderr
+
+
+def test_an_interrupt_ends_with_one_line_and_130(tmp_path):
+    victim = command("size=tiny", "steps=2000000", "every=1000", cwd=tmp_path, background=True)
+    time.sleep(12)
+    victim.send_signal(signal.SIGINT)
+    err = victim.communicate(timeout=60)[1]
+    assert victim.returncode == 130 and err.startswith("interrupted") and err.count("\n") == 1
+    assert runs(tmp_path) == []
 
 
 def test_a_diverging_run_says_at_which_step_and_rate_and_is_kept(tmp_path):

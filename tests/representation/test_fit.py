@@ -140,6 +140,9 @@ def test_flags_name_what_is_wrong():
     still = TwoPoint(jnp.full(500, 0.3), 0.5 * (1 - jnp.exp(-t / 5)) ** 2, 0.5 * ((1 - jnp.exp(-t / 5)) ** 2 - (1 - jnp.exp(-t / 5))))
     fit = theory.fit_rates(t, still, GEOMETRY)
     assert bool(fit.flags.hidden_at_bound) and not bool(fit.valid)
+    dead = jax.tree.map(jnp.zeros_like, seen)
+    for nothing in (dead, TwoPoint(jnp.full(500, 0.3), dead.y, dead.w)):
+        assert not bool(theory.fit_rates(t, nothing, GEOMETRY).valid), "curves that determine no rate"
     broken = TwoPoint(seen.h.at[100:].set(jnp.nan), seen.y, seen.w)
     assert not bool(theory.fit_rates(t, broken, GEOMETRY).valid)
 

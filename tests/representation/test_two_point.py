@@ -129,6 +129,46 @@ def test_extreme_rates_and_starts_near_the_saddle_stay_finite():
     np.testing.assert_array_equal(theory.solve(jnp.arange(3.0), TwoPoint(0.0, 0.0, 0.0), RATES, GEOMETRY).h, 0)
 
 
+def test_solution_is_exact_where_eigenvalues_almost_meet():
+    """a ≫ b, where f - a cancels: against the same formula in 50 digits."""
+    from mpmath import cosh, exp, matrix, mp, mpf, quad, sinh, sqrt
+
+    mp.dps = 50
+    h0, y0, S, t = mpf("1e-8"), mpf("0.01"), mpf("0.5"), mpf("1e6")
+    w0 = y0 - mpf("0.3") * sqrt(y0 * S)
+    u = (y0 - w0) / sqrt(S) / sqrt(h0)
+    v = sqrt((y0 - (y0 - w0) ** 2 / S) / h0)
+    a, b = (u**2 + v**2 - h0) / 2, sqrt(S)
+    f = sqrt(a**2 + b**2)
+
+    def grown(tau):
+        c, k = cosh(f * tau / 2), sinh(f * tau / 2) / f
+        return matrix([c * sqrt(h0) + k * (-a * sqrt(h0) + b * u), c * u + k * (b * sqrt(h0) + a * u), exp(a * tau / 2) * v])
+
+    square = lambda p: p[0] ** 2 + p[1] ** 2 + p[2] ** 2
+    end = grown(t)
+    scale = exp(-f * t)
+    integral = quad(lambda x: square(grown(t - x)) * scale, [0, 1e-3, 1e-2, 0.1, 1, 10, 1e3, 1e5, t])
+    norm = scale + integral / 2
+    h, y = end[0] ** 2 * scale / norm, end[0] ** 2 * scale / norm * (end[1] ** 2 + end[2] ** 2) * scale / norm
+    start = TwoPoint(float(h0), float(y0), float(w0))
+    state = theory.solve(jnp.array([1e6]), start, Rates(1.0, 1.0), Geometry(1.0, 0.5))
+    np.testing.assert_allclose([state.h[0], state.y[0]], [float(h), float(y)], rtol=1e-9)
+
+
+def test_what_is_not_a_number_stays_so():
+    nan = jnp.asarray(jnp.nan)
+    assert jnp.isnan(theory.final_distance(TwoPoint(nan, 0.1, 0.1), RATES, GEOMETRY))
+    assert jnp.isnan(theory.plateau(Rates(nan, 0.3), GEOMETRY))
+    assert bool(jnp.all(jnp.isnan(theory.solve(jnp.arange(3.0), TwoPoint(nan, 0.1, 0.1), RATES, GEOMETRY).h)))
+
+
+def test_derivatives_at_an_aligned_start_are_those_of_the_misaligned_neighbours():
+    h = lambda y0: theory.solve(jnp.array([10.0]), TwoPoint(0.02, y0, 0.09 - 0.3 * 0.5**0.5), RATES, GEOMETRY).h[0]
+    y0, step = 0.09 + 1e-9, 1e-6
+    np.testing.assert_allclose(jax.grad(h)(y0), (h(y0 + step) - h(y0)) / step, rtol=1e-3)
+
+
 def test_merging_points_never_come_apart():
     initial, geometry = CASES["merging"]
     assert theory.retained_distance(initial, RATES, geometry) < 0
