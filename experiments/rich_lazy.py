@@ -136,7 +136,7 @@ def claims(data) -> list[Claim]:
         Claim(f"init_scale over its crossover α/α_c ({where})", "crossover, h₀ = A_low", scale, at_most(RICH), gated=False),
         *claims_pair(data, gated, regime == "rich"),
     ]
-    if gated:
+    if str(data["data"].values) == "two_points":
         return out
     ratio = Estimate.of(data.held_out.values / (float(data.target_variance) / 2))
     return [*out, Claim("held-out loss over that of the mean target", "this run", ratio, at_most(0.5), gated=False)]
@@ -189,7 +189,8 @@ def plot_sweep(data):
     ):
         spread = Estimate.of(h, axis=1)
         axis.errorbar(scale, spread.mean, spread.standard_error, fmt=marker, color=color, mfc=face, label=name)
-    axis.plot(scale, runs.formula.mean("network").values, **THEORY, label=r"formula (3), fitted rates")
+    usable = runs.formula.where(~np.any([runs[f"fit_flags_{f}"] for f in FLAGS], axis=0)).mean("network").values
+    axis.plot(scale, usable, **THEORY, label="formula (3), fits without a flag")
     plateau, crossover, initial = (float(runs[name].mean()) for name in ("plateau", "crossover", "initial"))
     axis.axhline(plateau, color="0.5", linestyle="--", linewidth=1, label="rich plateau $A_{low}$")
     shapes = set(zip(runs["model.hidden_layers"].values.tolist(), runs.layer.values.tolist(), strict=True))

@@ -1,70 +1,422 @@
-"""How fast it is, against the bars of the design: every row measured beside its baseline in one process tree.
+"""How fast it is: what is measured beside its baseline, in one process tree.
 
     python -m scripts.benchmark [only=training,fit] [rounds=3] [out=results/benchmark.json]
 
-The machine may be shared, so what is compared alternates and the least time of each counts. Baselines are tuned, start from the same
-weights and record the same quantities. A bar that is not met is reported and is no error.
+Other programs may share the machine, so what is compared alternates, and the least time of each counts. Baselines are tuned, start
+from the same weights and record the same quantities. A bar that is not met is reported; it is no error.
+
+`training`, `bandwidth` and `to_convergence` train the network of van Rossem & Saxe (ICML 2024): 20 hidden layers of 500 leaky ReLUs,
+Xavier gain 1, two points, all at once, single precision, h, y and w of hidden layer 10 recorded at every step.
 """
 
+import contextlib
 import dataclasses
 import functools
+import importlib.util
+import itertools
 import json
+import math
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dltheory.lab.claim import Interval, at_least, at_most
+from dltheory.lab import store
+from dltheory.lab.claim import Interval, at_least, at_most, between
 
-RATE, LAYER = 0.005, 10  # the paper's learning rate and followed hidden layer, from 0
-BURST, BURSTS = 100, 8  # steps at a time; times in a round
-FEW = "few"
+HOUSE = Path(__file__).parents[1]
+CORES = os.cpu_count() or 1
+WIDTH, HIDDEN_LAYERS, LAYER, RATE, PAPER_STEPS = 500, 20, 10, 0.005, 6000
+BURST, BURSTS = 100, 5  # steps at a stretch, stretches in a round
+LARGE, CACHED = 400, 20  # MB copied
+
+Loop = Callable[[int], np.ndarray]
+"""Trains for so many steps and returns what it recorded, one row for each step."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the table. The bar judges `ratio`, or `ours` where nothing is compared; a skipped row has none of them."""
+    """A line of the table. The bar judges the ratio, or `ours` where there is none; a skipped row has a note only."""
 
     what: str
-    ours: float | None = None
-    baseline: float | None = None
-    unit: str = "s"
-    ratio: float | None = None
+    ours: float = math.nan
+    baseline: float = math.nan
+    ratio: float = math.nan
     bar: Interval | None = None
     note: str = ""
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met; None without a bar or a measurement."""
-        value = self.ours if self.ratio is None else self.ratio
-        return None if self.bar is None or value is None else self.bar.low <= value <= self.bar.high
+        """Whether the bar is met; None if there is no bar or nothing was measured."""
+        value = self.ours if math.isnan(self.ratio) else self.ratio
+        return None if self.bar is None or math.isnan(value) else bool(self.bar.low <= value <= self.bar.high)
 
 
-def alternate(tasks: dict[str, Callable[[], Any]], times: int) -> dict[str, float]:
-    """Least seconds of each task, all of them in turn."""
-    best = dict.fromkeys(tasks, float("inf"))
-    for _ in range(times):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
+_loops: dict[str, Loop] = {}
 
 
-def network(width: int = 500, hidden_layers: int = 20) -> tuple[Any, Any, list[np.ndarray], list[np.ndarray]]:
-    """The paper's network at gain 1: parameters, forward pass, and on the host its weights (n_in, n_out) and biases."""
+def child(make: Callable[..., dict[str, Loop]], *arguments: Any) -> ProcessPoolExecutor:
+    """A process that makes its loops once and keeps them; `names` and `run` are for it."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (make, *arguments))
+
+
+def _begin(make: Callable[..., dict[str, Loop]], *arguments: Any) -> None:
+    _loops.update(make(*arguments))
+
+
+def names() -> list[str]:
+    """The loops of this process."""
+    return list(_loops)
+
+
+def run(name: str, steps: int) -> tuple[float, np.ndarray]:
+    """Seconds that a loop took for so many steps, and what it recorded."""
+    start = time.perf_counter()
+    recorded = _loops[name](steps)
+    return time.perf_counter() - start, recorded
+
+
+def initial(width: int, hidden_layers: int, precision: str) -> tuple[Any, Any, list[np.ndarray], list[np.ndarray]]:
+    """Parameters and forward pass of a network at gain 1; on the host, its weights (n_in, n_out) and biases (n_out,)."""
     import jax
 
     from dltheory.models import MLPConfig, functional
 
-    params, apply = functional(MLPConfig(width=width, hidden_layers=hidden_layers).build(jax.random.key(0), 1, 1))
-    layers = range(hidden_layers + 1)
-    return params, apply, *([np.array(params[kind][i][...]) for i in layers] for kind in ("weights", "biases"))
+    model = MLPConfig(width=width, hidden_layers=hidden_layers).build(jax.random.key(0), 1, 1, dtype=precision)
+    params, apply = functional(model)
+    weights, biases = ([np.array(params[kind][i][...]) for i in range(hidden_layers + 1)] for kind in ("weights", "biases"))
+    return params, apply, weights, biases
+
+
+def our_loops(width: int, hidden_layers: int, layer: int, precision: str) -> dict[str, Loop]:
+    """`training` goes on where it stopped; the others begin anew, and the loss is their fourth column."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.data import TwoPoints
+    from dltheory.representation import measure
+    from dltheory.training import GradientDescent, tangent_eigenvalue
+
+    start, apply, _, _ = initial(width, hidden_layers, precision)
+    state, data = jax.tree.map(jnp.copy, start), TwoPoints().load().train
+    goals = jnp.asarray(data.y)
+
+    def train(params, rate, steps, columns):
+        observe = lambda _, seen, loss: columns(measure(seen.hidden[layer], seen.output, goals), loss.astype(float))
+        return GradientDescent().train(apply, params, data.x, data.y, rate, steps, observe)
+
+    def from_start(params, optimizer, steps):
+        eigenvalue = tangent_eigenvalue(jax.random.key(1), apply, params, data.x).astype(float)
+        rate = optimizer.choose_rate(eigenvalue, hidden_layers + 1)
+        return train(params, rate, steps, lambda s, loss: jnp.stack([s.h, s.y, s.w, loss]))[1]
+
+    def go_on(params, steps):
+        return train(params, RATE, steps, lambda s, _: jnp.stack([s.h, s.y, s.w]))
+
+    go_on, from_start = jax.jit(go_on, static_argnums=1, donate_argnums=0), jax.jit(from_start, static_argnums=2)
+
+    def training(steps):
+        nonlocal state
+        state, recorded = go_on(state, steps)
+        return np.asarray(recorded)
+
+    return {
+        "training": training,
+        "rate rule": lambda steps: np.asarray(from_start(start, GradientDescent(), steps)),
+        "paper's rate": lambda steps: np.asarray(from_start(start, GradientDescent(RATE), steps)),
+    }
+
+
+def torch_loops(weights: list[np.ndarray], biases: list[np.ndarray], layer: int, threads: list[int]) -> dict[str, Loop]:
+    """`training` in PyTorch, in three ways and on these numbers of threads; torch.compile needs a C++ compiler."""
+    import torch  # pyright: ignore[reportMissingImports]
+    from torch.nn.functional import leaky_relu, linear  # pyright: ignore[reportMissingImports]
+
+    from dltheory.data import TwoPoints
+
+    data, dtype = TwoPoints().load().train, torch.tensor(weights[0]).dtype
+    x, targets = torch.tensor(data.x, dtype=dtype), torch.tensor(data.y, dtype=dtype)
+
+    def forward(w, b):
+        hidden = [x]
+        for matrix, bias in zip(w[:-1], b[:-1], strict=True):
+            hidden.append(leaky_relu(linear(hidden[-1], matrix, bias)))
+        output = linear(hidden[-1], w[-1], b[-1])
+        with torch.no_grad():
+            dh, dy, gap = (a[1] - a[0] for a in (hidden[layer + 1], output, targets))
+            seen = torch.stack([dh @ dh, dy @ dy, dy @ (dy - gap)])
+        return hidden, output, seen
+
+    def fused(w, b):
+        optimizer = torch.optim.SGD([p.requires_grad_() for p in (*w, *b)], RATE, fused=True)
+
+        def step():
+            _, output, seen = forward(w, b)
+            optimizer.zero_grad()
+            (((output - targets) ** 2).sum(1).mean() / 2).backward()
+            optimizer.step()
+            return seen
+
+        return step
+
+    def compiled(w, b):
+        def loss(w, b):
+            _, output, seen = forward(w, b)
+            return ((output - targets) ** 2).sum(1).mean() / 2, seen
+
+        @torch.compile(dynamic=False, options={"cpp_wrapper": True})
+        def step(w, b):
+            slopes, seen = torch.func.grad(loss, argnums=(0, 1), has_aux=True)(w, b)
+            for parameter, slope in zip((*w, *b), (*slopes[0], *slopes[1]), strict=True):
+                parameter.sub_(slope, alpha=RATE)
+            return seen
+
+        return torch.no_grad()(lambda: step(w, b))
+
+    def by_hand(w, b):
+        @torch.no_grad()
+        def step():
+            hidden, output, seen = forward(w, b)
+            delta = (output - targets) / len(x)
+            for k in reversed(range(len(w))):
+                below = (delta @ w[k]) * torch.where(hidden[k] > 0, 1.0, 0.01)
+                w[k].addmm_(delta.T, hidden[k], alpha=-RATE)
+                b[k].sub_(delta.sum(0), alpha=RATE)
+                delta = below
+            return seen
+
+        return step
+
+    def loop(make, count):
+        step = make([torch.tensor(w.T.copy()) for w in weights], [torch.tensor(b) for b in biases])
+
+        def run(steps):
+            torch.set_num_threads(count)
+            recorded = torch.empty(steps, 3, dtype=dtype)
+            for k in range(steps):
+                recorded[k] = step()
+            return recorded.numpy()
+
+        return run
+
+    ways = {"autograd, fused SGD": fused, "torch.compile": compiled, "derivatives by hand": by_hand}
+    try:
+        torch.compile(lambda a: a + 1)(x)
+    except Exception:
+        del ways["torch.compile"]
+    return {f"{name}, {n} threads": loop(make, n) for name, make in ways.items() for n in threads}
+
+
+def disagreement(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Largest difference of what two loops recorded, relative to the largest value of the column."""
+    return float(np.max(np.abs(ours - theirs) / np.abs(ours).max(0)))
+
+
+def alternate(tasks: dict[str, Callable[[], float]], times: int) -> dict[str, float]:
+    """Least seconds that each task returned, the tasks taking turns."""
+    turns = [{name: task() for name, task in tasks.items()} for _ in range(times)]
+    return {name: min(turn[name] for turn in turns) for name in tasks}
+
+
+def seconds(task: Callable[[], Any]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def command(*words: str, **environment: str) -> float:
+    """Seconds of `python -m words`, which must succeed."""
+    kept = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    run = lambda: subprocess.run([sys.executable, "-m", *words], cwd=HOUSE, env=kept | environment, check=True, capture_output=True)
+    return seconds(run)
+
+
+def copy(megabytes: int) -> Callable[[], float]:
+    """A task: seconds per byte, read or written, of two threads that copy an array."""
+    source = np.ones((2, megabytes * 10**6 // 8), np.float32)
+    target, times = np.zeros_like(source), max(1, 200 // megabytes)
+    threads = ThreadPoolExecutor(2)
+
+    def half(k):
+        for _ in range(times):
+            np.copyto(target[k], source[k])
+
+    return lambda: seconds(lambda: list(threads.map(half, range(2)))) / (2 * source.nbytes * times)
+
+
+@functools.cache
+def race(rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Least seconds of a step, ours ("ours") and PyTorch's, and of a byte copied; how far PyTorch is from us in double precision."""
+    size = WIDTH, HIDDEN_LAYERS
+    with contextlib.ExitStack() as stack:
+        enter = lambda *arguments: stack.enter_context(child(*arguments))
+        loops, apart = {"ours": (enter(our_loops, *size, LAYER, "float32"), "training")}, {}
+        if importlib.util.find_spec("torch"):
+            theirs = enter(torch_loops, *initial(*size, "float32")[2:], LAYER, sorted({1, CORES}))
+            loops |= {name: (theirs, name) for name in theirs.submit(names).result()}
+            exact = enter(torch_loops, *initial(*size, "float64")[2:], LAYER, [CORES])
+            expected = enter(our_loops, *size, LAYER, "float64").submit(run, "training", BURST).result()[1]
+            for name in exact.submit(names).result():
+                apart[name] = disagreement(expected, exact.submit(run, name, BURST).result()[1])
+            assert max(apart.values()) < 1e-3, f"not the same training in double precision: {apart}"
+        tasks = {name: lambda loop=loop: loop[0].submit(run, loop[1], BURST).result()[0] / BURST for name, loop in loops.items()}
+        alternate(tasks, 1)
+        return alternate(tasks | {str(size): copy(size) for size in (LARGE, CACHED)}, BURSTS * rounds), apart
+
+
+def training(rounds: int) -> Iterator[Row]:
+    """A step, ours and PyTorch's: the bar is for the fastest of its ways."""
+    best, apart = race(rounds)
+    ways = sorted((best[name], name) for name in best if "threads" in name)
+    if not ways:
+        yield Row("training step", note="skipped: PyTorch is missing (pip install 'dltheory[bench]')")
+    for place, (theirs, name) in enumerate(ways):
+        note = "" if place else f"largest difference of h, y, w in double precision, over their maxima: {max(apart.values()):.1g}"
+        bar = None if place else at_least(2.5)
+        yield Row(f"training step, ms; PyTorch: {name}", 1e3 * best["ours"], 1e3 * theirs, theirs / best["ours"], bar, note)
+
+
+def bandwidth(rounds: int) -> Iterator[Row]:
+    """Three passes over the weights in the time of a step (forward, backward, update), against a copy by two threads."""
+    best, _ = race(rounds)
+    sizes = (1, *[WIDTH] * HIDDEN_LAYERS, 1)
+    ours = 3 * 4 * sum(n * m for n, m in itertools.pairwise(sizes)) / best["ours"]
+    for size, bar in ((LARGE, at_least(0.33)), (CACHED, None)):
+        copied = 1 / best[str(size)]
+        yield Row(f"weights moved, GB/s; copy of {size} MB", ours / 1e9, copied / 1e9, ours / copied, bar)
+
+
+def to_convergence(rounds: int) -> Iterator[Row]:
+    """To loss 1e-6 by the rate rule, its eigenvalue included; PyTorch's seconds are those of a step, times the steps."""
+    best, _ = race(rounds)
+    with child(our_loops, WIDTH, HIDDEN_LAYERS, LAYER, "float32") as ours:
+        go = lambda name, steps: ours.submit(run, name, steps).result()
+        curve, paper = go("rate rule", 2000)[1], go("paper's rate", PAPER_STEPS)[1]
+        steps, theirs = (int(np.argmax(c[:, 3] <= 1e-6)) for c in (curve, paper))
+        go("rate rule", steps)
+        took = min(go("rate rule", steps)[0] for _ in range(rounds))
+    step = min((s for name, s in best.items() if "threads" in name), default=math.nan)
+    for n, bar in ((PAPER_STEPS, at_least(8)), (theirs, None)):
+        what = f"to loss 1e-6, s; {steps} steps by the rate rule, {n} of PyTorch at rate {RATE}"
+        yield Row(what, took, n * step, n * step / took, bar, "" if step == step else "no ratio: PyTorch is missing")
+    h, end = curve[steps, 0], paper[-1, 0]
+    yield Row("end point h; ours at loss 1e-6 by the rate rule, ours at the end of the paper's steps", h, end, h / end, between(0.95, 1.05))
+
+
+def fit(rounds: int) -> Iterator[Row]:
+    """Two rates fitted to three curves of 1000 samples with 1 % noise, alone and in a batch of 25."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.representation import Geometry, Rates, TwoPoint, fit_rates, solve
+
+    rates, geometry, times = Rates(0.3, 1.2), Geometry(1.0, 0.5), jnp.linspace(0.0, 100.0, 1000)
+    clean = solve(times, TwoPoint(2e-3, 1e-6, 2e-4), rates, geometry)
+    noise = jax.random.normal(jax.random.key(0), (25, 3, len(times))).at[:, :, 0].set(0.0) / 100
+    batch = TwoPoint(*(c + jnp.max(jnp.abs(c)) * noise[:, k] for k, c in enumerate((clean.h, clean.y, clean.w))))
+    first = jax.tree.map(lambda c: c[0], batch)
+    single = jax.jit(lambda seen: fit_rates(times, seen, geometry))
+    many = jax.jit(jax.vmap(single))
+    compilation = seconds(lambda: single.lower(first).compile())
+    found = many(batch).rates
+    tasks = {"single": lambda: jax.block_until_ready(single(first)), "batch": lambda: jax.block_until_ready(many(batch))}
+    alternate(timed := {name: lambda task=task: seconds(task) for name, task in tasks.items()}, 1)
+    best = alternate(timed, BURSTS * rounds)
+    error = max(float(jnp.median(jnp.abs(f / t - 1))) for f, t in ((found.hidden, rates.hidden), (found.output, rates.output)))
+    yield Row("fit of two rates, s", best["single"], bar=at_most(0.2))
+    yield Row("fit of two rates in a batch of 25, s each", best["batch"] / 25, bar=at_most(0.05))
+    yield Row("fit of two rates, compilation, s", compilation, bar=at_most(10))
+    yield Row("fitted rates at 1 % noise, median error, worse of the two", error, bar=at_most(0.005))
+
+
+def default_run(rounds: int) -> Iterator[Row]:
+    """`rich_lazy init_scale=0.1` on a machine that has compiled nothing, on one that has, and once more to redraw."""
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, results in (("cold", "first"), ("warm", "second"), ("redrawn", "second")):
+                places = {"XDG_CACHE_HOME": folder, "DLTHEORY_RESULTS": f"{folder}/{results}"}
+                found.setdefault(name, []).append(command("experiments.rich_lazy", "init_scale=0.1", **places))
+                (about,) = Path(folder, results).glob("runs/*/*/metadata.json")
+                found.setdefault(f"{name} compilation", []).append(json.loads(about.read_text())["seconds"]["compile"])
+    best = {name: min(times) for name, times in found.items()}
+    yield Row("default run, nothing compiled before, s", best["cold"], bar=at_most(30))
+    for name in ("", " compilation"):
+        cold, warm = best[f"cold{name}"], best[f"warm{name}"]
+        yield Row(f"default run{name}, programs cached, s; nothing cached", warm, cold, cold / warm)
+    yield Row("default run again, redrawn, s", best["redrawn"], bar=at_most(6))
+
+
+def start(rounds: int) -> Iterator[Row]:
+    """Until help and the list of experiments are there."""
+    words = {"experiments.rich_lazy --help": 4, "experiments": 1}
+    best = alternate({name: lambda name=name: command(*name.split()) for name in words}, rounds)
+    yield from (Row(f"python -m {name}, s", best[name], bar=at_most(limit)) for name, limit in words.items())
+
+
+ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, default_run, start)}
+
+
+def options(arguments: list[str]) -> tuple[list[str], int, Path]:
+    """What to measure, rounds, file. `ValueError` says what is wrong."""
+    given = {"only": ",".join(ROWS), "rounds": "3", "out": "results/benchmark.json"}
+    for word in arguments:
+        key, _, value = word.partition("=")
+        if key not in given or not value:
+            raise ValueError(f"{word}: must be one of only=name,name, rounds=3, out=path")
+        given[key] = value
+    if unknown := set(given["only"].split(",")) - set(ROWS):
+        raise ValueError(f"only={given['only']}: {min(unknown)!r} must be one of {', '.join(ROWS)}")
+    if not given["rounds"].isdecimal() or int(given["rounds"]) < 1:
+        raise ValueError(f"rounds={given['rounds']}: must be a whole number ≥ 1")
+    return given["only"].split(","), int(given["rounds"]), Path(given["out"])
+
+
+def show(rows: list[Row]) -> None:
+    """The table, and its notes below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table, number = Table(), lambda value: "" if math.isnan(value) else f"{value:.3g}"
+    for column in ("what", "ours", "baseline", "ratio", "bar", "met?"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for row in rows:
+        met = {True: "yes", False: "no", None: ""}[row.met]
+        table.add_row(row.what, number(row.ours), number(row.baseline), number(row.ratio), str(row.bar or ""), met)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(table)
+    for row in rows:
+        if row.note:
+            console.print(f"{row.what}: {row.note}", soft_wrap=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, show, and write JSON; 2 if an argument is wrong."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__, *(f"{name}: {f.__doc__}" for name, f in ROWS.items()), sep="\n")
+        return 0
+    try:
+        chosen, rounds, out = options(arguments)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    rows = [row for name in chosen for row in ROWS[name](rounds)]
+    show(rows)
+    plain = lambda row: {k: None if v != v else v for k, v in vars(row).items()} | {"bar": str(row.bar or ""), "met": row.met}
+    about = {"rounds": rounds, "cores": CORES, "load": os.getloadavg(), "versions": store.versions(), "git": store.git()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    store.write_json(out, about | {"rows": [plain(row) for row in rows]})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
