@@ -30,7 +30,7 @@ def test_load_is_the_record_of_that_name():
         ("moons", {}, "data=moons: must be one of digits, mnist, two_points, xor"),
         ("two_points", {"dz": 1}, "dz: no option of data=two_points, whose options are dx, dy, inputs, outputs"),
         ("xor", {"dx": 1}, "dx: no option of data=xor, whose options are none"),
-        ("two_points", {"dx": -1.0}, "dx=-1.0: must be ≥ 0"),
+        ("two_points", {"dx": -1.0}, "dx=-1.0: must be ≥ 1e-06"),
         ("digits", {"normalise": "zca"}, "normalise=zca: must be one of standard, unit, sphere"),
         ("digits", {"test": 0.95}, "test=0.95: must be in [0, 0.9]"),
         ("digits", {"points": 1439}, "points=1439: must be ≤ 1438, the training images there are, or 0 for all"),

@@ -15,7 +15,7 @@ def test_published_setting():
     assert (data.test.x.shape, data.test.y.shape, data.test.label.shape) == ((0, 1), (0, 1), (0,))
 
 
-@pytest.mark.parametrize("dx", [0.0, 0.5, 1.5])
+@pytest.mark.parametrize("dx", [0.1, 0.5, 1.5])
 @pytest.mark.parametrize("dy", [0.0, 1.0])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (4, 1), (7, 3)])
 def test_distances_and_norms_do_not_depend_on_dimensions(dx, dy, inputs, outputs):
