@@ -27,7 +27,7 @@ def test_pytorch_and_we_record_the_same_training():
 
 def test_disagreement_is_the_largest_difference_over_the_largest_value():
     ours = np.array([[1.0, -4.0], [2.0, 1.0]])
-    assert disagreement(ours, ours + np.array([[0.0, 0.4], [0.1, 0.0]])) == pytest.approx(0.1)
+    assert disagreement(ours, ours + np.array([[0.2, 0.0], [0.0, 0.4]])) == pytest.approx(0.1)
 
 
 def test_a_loop_from_the_start_is_the_training_and_its_loss_falls():
