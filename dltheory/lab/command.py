@@ -5,21 +5,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import claim, store, sweep
+from . import claim, cluster, grid, report, store, sweep, task
 from .configuration import CONF, Configurator, UserError, describe, hydra_errors
 from .runner import chosen_size, compute_or_load
+from .store import Damaged, StoreError
 
 SWITCHES = {"-m", "--multirun"}
 HELP = {"-h", "--help"}
 HYDRA_FLAGS = {"-c", "--cfg", "-i", "--info", "--resolve", "--hydra-help", "--version"}
-OWN = {"force", "strict"}
+OWN = {"force": False, "strict": False, "figure": False, "runs_per_task": None}
+"""The lab's own options, which are no part of a configuration, and what they are if not given."""
 
 
 def main(name: str, arguments: list[str] | None = None) -> None:
     """Run experiment `name` ("experiments.rich_lazy", never "__main__") as the command line asks, then exit if anything is wrong.
 
-    Exit codes: 0 done; 1 a job of a sweep failed, a run diverged, or with strict=true a gated claim fails; 2 the configuration is
-    wrong (one line says how, nothing is written); 130 interrupted.
+    Exit codes: 0 done; 1 a job of a sweep failed, a run diverged, a result is damaged or cannot be stored, or with strict=true a
+    gated claim fails; 2 the configuration is wrong (one line says how, nothing is written); 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -27,6 +29,9 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
+    except (StoreError, Damaged) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         print("interrupted: finished runs are stored, the one in progress is not", file=sys.stderr)
         sys.stdout.flush()
@@ -47,6 +52,13 @@ def _main(name: str, arguments: list[str]) -> int:
     for word in overrides:
         if "=" not in word and not word.startswith("~"):
             raise UserError(f"{word}: must be key=value (--help lists the keys)")
+        if grid.is_grid(word) and not is_sweep:
+            raise UserError(f"{word}: several values need -m")
+    overrides = [grid.expand(word) for word in overrides]
+    if own["figure"]:
+        if not is_sweep:
+            raise UserError("figure=true: the sweep of a published figure needs -m")
+        overrides = [*overrides, *configurator.figure(overrides)]
     configurator.check(overrides, is_sweep)
     if set(flags) - SWITCHES:
         if is_sweep:
@@ -56,8 +68,10 @@ def _main(name: str, arguments: list[str]) -> int:
             hydra_main(name, flags + overrides)
         return 0
     if is_sweep:
-        return sweep_jobs(configurator, overrides, **own)
-    return single(configurator, overrides, **own)
+        return sweep_jobs(configurator, overrides, own["force"], own["strict"], own["runs_per_task"])
+    if own["runs_per_task"]:
+        raise UserError(f"runs_per_task={own['runs_per_task']}: belongs to a sweep, add -m")
+    return single(configurator, overrides, own["force"], own["strict"])
 
 
 def sorted_out(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -79,14 +93,18 @@ def sorted_out(arguments: list[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def own_options(overrides: list[str]) -> tuple[dict[str, bool], list[str]]:
-    """The lab's own options, which are no part of a configuration, and the other overrides."""
-    own: dict[str, bool] = {}
+def own_options(overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The lab's own options and the other overrides."""
+    own: dict[str, Any] = dict(OWN)
     rest: list[str] = []
     for word in overrides:
         key, _, value = word.partition("=")
         if key not in OWN:
             rest.append(word)
+        elif key == "runs_per_task":
+            if not value.isdecimal() or int(value) < 1:
+                raise UserError(f"{word}: must be a whole number ≥ 1")
+            own[key] = int(value)
         elif value.lower() not in {"true", "false"}:
             raise UserError(f"{word}: must be true or false")
         else:
@@ -94,10 +112,8 @@ def own_options(overrides: list[str]) -> tuple[dict[str, bool], list[str]]:
     return own, rest
 
 
-def single(configurator: Configurator, overrides: list[str], force: bool = False, strict: bool = False) -> int:
+def single(configurator: Configurator, overrides: list[str], force: bool, strict: bool) -> int:
     """One run: its claims and where its files are."""
-    from rich.console import Console
-
     if any(o.startswith(("hydra.", "hydra/")) for o in overrides):
         raise UserError("hydra/launcher and hydra.* belong to a sweep: add -m")
     run = compute_or_load(
@@ -108,7 +124,7 @@ def single(configurator: Configurator, overrides: list[str], force: bool = False
         force=force,
         show=True,
     )
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = report.screen()
     console.print(claim.table(run.claims))
     if run.diverged:
         console.print(f"[red]diverged[/]: {run.diverged}")
@@ -125,19 +141,39 @@ def failed(claims: list[dict[str, Any]]) -> bool:
     return any(c["gated"] and c["verdict"] == "fails" for c in claims)
 
 
-def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool = False, strict: bool = False) -> int:
-    """All jobs of a sweep through Hydra's launcher, then their table, dataset, claims and figure."""
-    words = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
-    configurator.check_hydra(overrides)
+def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, strict: bool, most: int | None) -> int:
+    """All jobs of a sweep through one of Hydra's launchers, then their table, dataset, claims and figure.
+
+    What has finished before is not launched again, nor what waits or runs on a cluster. With a launcher that does not wait, only
+    the submission.
+    """
+    name, is_hydra = configurator.name, lambda o: o.startswith(("hydra.", "hydra/"))
+    words, launcher = [o for o in overrides if not is_hydra(o)], [o for o in overrides if is_hydra(o)]
+    settings = configurator.launcher(launcher)
     jobs = configurator.jobs(words)
-    for job in jobs:
-        configurator.read(job)
-    where = sweep.directory(configurator.name, words)
-    sweep.start(where, configurator.name, jobs)
-    task = sweep.Job(configurator.name, force)
-    with hydra_errors():
-        hydra_main(configurator.name, ["-m", *overrides, f"hydra.sweep.dir={where}"], task)
-    bad, claims = sweep.collect(where, configurator.name)
+    configs = [configurator.read(job) for job in jobs]
+    where = sweep.directory(name, words)
+    sweep.start(where, name, words, launcher, jobs, [store.run_directory(name, c).absolute() for c in configs], force)
+    standing = cluster.statuses(where)
+    todo = {s.number: configs[s.number] for s in standing if s.status not in {*sweep.DONE, "pending"}}
+    if todo:
+        for number in todo:
+            sweep.forget(where, number)
+        workers = settings.processes(len(todo))
+        docstring = sys.modules[name].__doc__ or ""
+        parts = task.shares(todo, settings.name, workers, docstring, chosen_size(jobs[0]), most)
+        shared = ",".join(parts)
+        quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
+        try:
+            with hydra_errors(), settings.environment(workers):
+                hydra_main(name, ["-m", *launcher, f"hydra.sweep.dir='{quoted}'", f"+share={shared}"], task.Task(name, where))
+        except (UserError, StoreError):
+            raise
+        except Exception as error:
+            print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
+    if not settings.waits:
+        return 0
+    bad, claims = report.collect(where)
     return int(bad > 0 or (strict and failed(claims)))
 
 

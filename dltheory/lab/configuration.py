@@ -9,6 +9,9 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.util
+import os
+import shutil
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -16,15 +19,60 @@ from pathlib import Path
 from typing import Any
 
 from ..record import allowed, check, check_value, is_group
-from .store import HOUSE, short
+from .store import HOUSE, one_line, short
 
 CONF = HOUSE / "conf"
 DEFAULT = "default"
+NEEDS = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
+    "submitit_slurm": "submitit",
+}
+"""Packages that launchers need beside the required ones."""
 KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
 
 
 class UserError(Exception):
     """One line: the key, the value, what is allowed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Launcher:
+    """A launcher of Hydra and its settings."""
+
+    name: str
+    settings: Any
+
+    @property
+    def waits(self) -> bool:
+        """Whether it returns only when all has been done."""
+        return bool(self.settings.get("wait", True))
+
+    def processes(self, jobs: int) -> int:
+        """How many processes of this machine it starts at once."""
+        if self.name not in {"joblib", "submitit_local"}:
+            return 1
+        asked = self.settings.get("n_jobs", -1)
+        return min(jobs, asked if asked > 0 else max(1, cores() + 1 + asked))
+
+    @contextlib.contextmanager
+    def environment(self, processes: int) -> Iterator[None]:
+        """What processes started in this block inherit, before they import JAX: a share of the cores and of device memory each."""
+        share = str(max(1, cores() // processes))
+        values = {"NPROC": share, "OMP_NUM_THREADS": share, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / processes:.3f}"}
+        added = {k: v for k, v in values.items() if k not in os.environ} if processes > 1 else {}
+        os.environ.update(added)
+        try:
+            yield
+        finally:
+            for key in added:
+                os.environ.pop(key)
+
+
+def cores() -> int:
+    """Cores that this process may use: those of the machine, of its Slurm task, of its share."""
+    limits = [int(os.environ[k]) for k in ("NPROC", "SLURM_CPUS_PER_TASK") if os.environ.get(k, "").isdecimal()]
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *limits, 10**6) or 1
 
 
 class Configurator:
@@ -119,10 +167,23 @@ class Configurator:
                         fields = ", ".join(f"{group}.{k}" for k in self.sizes[size][group])
                         raise UserError(f"{group}={option}: size={size} sets {fields} itself; choose one of the two")
 
-    def check_hydra(self, overrides: Sequence[str]) -> None:
-        """Raise `UserError` if Hydra cannot compose its own part, such as a launcher that is not there."""
-        if chosen := [o for o in overrides if o.startswith(("hydra.", "hydra/"))]:
-            self._compose(tuple(chosen))
+    def launcher(self, overrides: Sequence[str]) -> Launcher:
+        """Hydra's launcher by these `hydra/…` and `hydra.…` overrides, composed; raises `UserError`."""
+        chosen = next((o.partition("=")[2] for o in reversed(overrides) if o.partition("=")[0] == "hydra/launcher"), "basic")
+        if (module := NEEDS.get(chosen)) and not importlib.util.find_spec(module):
+            raise UserError(f"hydra/launcher={chosen}: needs {module.rpartition('.')[2]}, pip install 'dltheory[cluster]'")
+        if chosen == "submitit_slurm" and not shutil.which("sbatch"):
+            raise UserError(f"hydra/launcher={chosen}: there is no sbatch on this machine's PATH")
+        return Launcher(chosen, self._compose(tuple(overrides), True).hydra.launcher)
+
+    def figure(self, overrides: Sequence[str]) -> list[str]:
+        """The sweep that makes the published figure, as overrides; those given win."""
+        swept = getattr(self.cls, "figure", {})
+        if not swept:
+            raise UserError(f"figure=true: {short(self.name)} has no figure made of runs")
+        given = {o.partition("=")[0] for o in overrides}
+        spell = lambda values: values if isinstance(values, str) else ",".join(map(str, values))
+        return [f"{key}={spell(values)}" for key, values in swept.items() if key not in given]
 
     def jobs(self, overrides: Sequence[str]) -> list[list[str]]:
         """The overrides of each job of a sweep, in Hydra's order."""
@@ -143,13 +204,13 @@ class Configurator:
                 values.append((override.key_or_group, override.value()))
         return chosen, values
 
-    def _compose_groups(self, chosen: tuple[str, ...]) -> Any:
+    def _compose_groups(self, chosen: tuple[str, ...], with_hydra: bool = False) -> Any:
         from hydra import compose
         from hydra.errors import MissingConfigException
 
         with hydra_session(), hydra_errors():
             try:
-                return compose(short(self.name), overrides=list(chosen))
+                return compose(short(self.name), overrides=list(chosen), return_hydra_config=with_hydra)
             except MissingConfigException as error:
                 choice = next((c for c in chosen if error.missing_cfg_file and error.missing_cfg_file.endswith(c.partition("=")[2])), "")
                 raise UserError(f"{choice}: must be one of {', '.join(error.options or [])}") from None
@@ -157,9 +218,13 @@ class Configurator:
     def _register(self) -> None:
         """Tell Hydra the schema of this experiment, its groups and its sizes."""
         from hydra.core.config_store import ConfigStore
+        from hydra.core.plugins import Plugins
         from omegaconf import MISSING, OmegaConf
 
         store = ConfigStore.instance()
+        Plugins.instance()  # launchers register their settings now; those in conf/ take the place of their namesakes
+        for file in (CONF / "hydra" / "launcher").glob("*.yaml"):
+            store.repo["hydra"]["launcher"].pop(file.name, None)
         schema = thawed(self.cls)
         defaults: list[Any] = []
         for group, f in self.groups.items():
@@ -268,11 +333,6 @@ def thawed(cls: Any) -> Any:
         return node
 
     return thaw(OmegaConf.structured(cls))
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's text in one line."""
-    return " ".join(str(error).split())
 
 
 def describe(configurator: Configurator) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 LONG = 60.0
@@ -16,6 +16,28 @@ def expected_seconds(docstring: str, size: str) -> float | None:
     """What the docstring's line "Time: tiny 5 s, default 1 min, paper 2 h" says of a size."""
     found = re.search(rf"^Time:.*?\b{size} (?:about )?([\d.]+) (s|min|h)\b", docstring, re.MULTILINE)
     return float(found[1]) * UNITS[found[2]] if found else None
+
+
+@contextlib.contextmanager
+def counted(total: int, here: bool = True) -> Iterator[Callable[[str], None]]:
+    """A function to call with a line for each of `total` things done: a bar on a terminal if this process is the one `here`, where
+    only what is not plainly finished is said; else the lines."""
+    if not (here and sys.stderr.isatty()):
+        yield lambda line: print(line, flush=True)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as shown:
+        task = shown.add_task("runs", total=total)
+
+        def tick(line: str) -> None:
+            shown.update(task, advance=1)
+            if ": finished" not in line:
+                shown.console.print(line, markup=False, soft_wrap=True)
+
+        yield tick
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """Runs on disk: named by their content, appearing whole or not at all, read without executing anything."""
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import os
 import platform
@@ -12,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -92,6 +95,51 @@ def is_finished(path: Path) -> bool:
     return (path / "result.nc").exists() and (path / "metadata.json").exists()
 
 
+class StoreError(OSError):
+    """The disk is full, read-only or gone. One line: the file and the reason."""
+
+
+class Damaged(ValueError):
+    """A stored run is not what was written. One line: the file and what is wrong with it."""
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def signed(metadata: dict[str, Any], result: bytes) -> bytes:
+    """`metadata` as JSON that holds the checksums of the result and of itself."""
+    body = {k: v for k, v in metadata.items() if k != "sha256"}
+    sums = {"result.nc": digest(result), "metadata": digest(json.dumps(body, sort_keys=True).encode())}
+    return (json.dumps(body | {"sha256": sums}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def verified(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Metadata and the bytes of the result of a finished run, whose checksums agree; raises `Damaged`."""
+    remedy = "force=true computes it again, or move it away"
+    try:
+        result, text = ((path / name).read_bytes() for name in ("result.nc", "metadata.json"))
+        metadata = json.loads(text)
+    except FileNotFoundError as error:
+        raise Damaged(f"{error.filename}: is missing ({remedy})") from None
+    except ValueError:
+        raise Damaged(f"{path / 'metadata.json'}: is truncated or not JSON ({remedy})") from None
+    expected = json.loads(signed(metadata, result))["sha256"] if isinstance(metadata, dict) else {}
+    found = metadata.get("sha256") if isinstance(metadata, dict) else None
+    for name, file in (("metadata", "metadata.json"), ("result.nc", "result.nc")):
+        if not isinstance(found, dict) or found.get(name) != expected[name]:
+            raise Damaged(f"{path / file}: does not match its checksum ({remedy})")
+    return metadata, result
+
+
+def stamp(path: Path) -> str:
+    """What tells this run directory from a later one of the same id; empty if there is none."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return digest((path / "metadata.json").read_bytes())
+    return "damaged" if path.exists() else ""
+
+
 def variables(result: Any, dims: tuple[str, ...] | None = None, prefix: str = "", about: str = "") -> dict[str, Any]:
     """The arrays of a result as xarray variables. Dimensions are those of the jaxtyping annotations; a nested record shares its
     owner's; an Estimate `x` becomes `x`, `x_standard_error` and `x_count`."""
@@ -118,7 +166,13 @@ def dataset(result: Any, config: Any) -> Any:
 
     data = xr.Dataset(variables(result))
     counted = {d: range(n) for d, n in data.sizes.items() if d not in data.coords}
-    return data.assign_coords(counted | {k: v for k, v in flat(config).items() if v is not None})
+    return data.assign_coords(counted | scalars(flat(config)))
+
+
+def scalars(configuration: dict[str, Any]) -> dict[str, Any]:
+    """What of a flat configuration becomes scalar coordinates. In a file it is one attribute, which is read twice as fast as the
+    rest together."""
+    return {k: v for k, v in configuration.items() if v is not None}
 
 
 def not_finite(data: Any) -> str:
@@ -139,14 +193,30 @@ def not_finite(data: Any) -> str:
     return ""
 
 
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside `path` and rename it: readers see the old or the new one, never half."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Complaints of the operating system in this block become a `StoreError` about `path`."""
     try:
-        write(draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or one_line(error)}; free the disk or set DLTHEORY_RESULTS, then repeat") from None
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file beside `path` and rename it: readers see the old or the new one, never half. Raises `StoreError`."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with storing(path):
+        try:
+            write(draft)
+            os.replace(draft, path)
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's text in one line."""
+    return " ".join(str(error).split())
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -154,44 +224,17 @@ def write_json(path: Path, content: Any) -> None:
     replace_file(path, lambda draft: draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
 
 
-class Draft:
-    """A hidden directory that becomes `path` when the block ends well and vanishes otherwise. The first finished directory wins,
-    unless `force`d."""
-
-    def __init__(self, path: Path, force: bool = False) -> None:
-        self.path, self.force = path, force
-        self.draft = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-
-    def __enter__(self) -> Path:
-        self._sweep_up()
-        self.draft.mkdir(parents=True)
-        return self.draft
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            if self.force and self.path.exists():
-                old = self.draft.with_name(self.draft.name + ".old")
-                os.rename(self.path, old)
-                os.rename(self.draft, self.path)
-                shutil.rmtree(old)
-                return
-            try:
-                os.rename(self.draft, self.path)
-                return
-            except OSError:
-                if not is_finished(self.path):
-                    raise
-        shutil.rmtree(self.draft, ignore_errors=True)
-
-    def _sweep_up(self) -> None:
-        """Remove drafts of this run whose process on this machine is gone."""
-        for left in self.path.parent.glob(f".{self.path.name}.{socket.gethostname()}.*"):
-            pid = left.name.removesuffix(".old").rpartition(".")[2]
-            if pid.isdigit() and (int(pid) == os.getpid() or not _alive(int(pid))):
-                shutil.rmtree(left, ignore_errors=True)
+@functools.cache
+def machine() -> str:
+    """This machine as others see it: processes of two equal names share their process numbers."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+        return f"{socket.gethostname()}-{digest(boot.encode())[:8]}"
+    return socket.gethostname()
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -201,26 +244,93 @@ def _alive(pid: int) -> bool:
     return True
 
 
+class Draft:
+    """A hidden directory that becomes `path` when the block ends well and vanishes otherwise. The first finished directory wins,
+    unless `force`d. Raises `StoreError`."""
+
+    def __init__(self, path: Path, force: bool = False) -> None:
+        self.path, self.force = path, force
+        self.draft = path.with_name(f".{path.name}.{machine()}.{os.getpid()}")
+
+    def __enter__(self) -> Path:
+        with storing(self.path):
+            self._sweep_up()
+            self.draft.mkdir(parents=True)
+        return self.draft
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                with storing(self.path):
+                    self._publish()
+        finally:
+            shutil.rmtree(self.draft, ignore_errors=True)
+
+    def _publish(self) -> None:
+        if self.force and self.path.exists():
+            old = self.draft.with_name(self.draft.name + ".old")
+            os.rename(self.path, old)
+            os.rename(self.draft, self.path)
+            shutil.rmtree(old)
+            return
+        try:
+            os.rename(self.draft, self.path)
+        except OSError:
+            if not is_finished(self.path):
+                raise
+
+    def _sweep_up(self) -> None:
+        """Remove drafts of this run whose process on this machine is gone; what it was about to replace comes back."""
+        for left in self.path.parent.glob(f".{self.path.name}.{machine()}.*"):
+            pid = left.name.removesuffix(".old").rpartition(".")[2]
+            if not pid.isdigit() or (int(pid) != os.getpid() and is_alive(int(pid))):
+                continue
+            if left.name.endswith(".old") and not self.path.exists():
+                os.rename(left, self.path)
+            else:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def save(path: Path, data: Any, metadata: dict[str, Any], force: bool = False) -> None:
-    """Store a finished result and its metadata under `path`."""
-    with Draft(path, force) as draft:
-        packed = {n: {"zlib": True, "complevel": 4} for n, v in data.data_vars.items() if v.ndim and v.dtype.kind in "fiub"}
-        data.to_netcdf(draft / "result.nc", engine="h5netcdf", encoding=packed)
-        (draft / "metadata.json").write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n")
+    """Store a finished result and its metadata under `path`; raises `StoreError`."""
+    configuration = json.dumps(metadata["config"], ensure_ascii=False)
+    arrays = data.drop_vars([k for k in metadata["config"] if k in data.coords]).assign_attrs(configuration=configuration)
+    packed = {n: {"zlib": True, "complevel": 4} for n, v in arrays.data_vars.items() if v.ndim and v.dtype.kind in "fiub"}
+    result = bytes(arrays.to_netcdf(engine="h5netcdf", encoding=packed))
+    with Draft(path, force) as draft, storing(path):
+        write_through(draft / "result.nc", result)
+        write_through(draft / "metadata.json", signed(metadata, result))
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write a new file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load(path: str | Path) -> Any:
-    """The xarray Dataset of a run directory; its metadata are attributes. Executes nothing of what it reads."""
+    """The xarray Dataset of a run directory; its metadata are attributes. Executes nothing of what it reads.
+
+    Raises `FileNotFoundError` where there is no run and `Damaged` (a `ValueError`) where it is not what was written.
+    """
     import xarray as xr
 
     path = Path(path)
     path = path.parent if path.name == "result.nc" else path
-    if not is_finished(path):
+    if not path.is_dir():
         raise FileNotFoundError(f"{path}: no finished run there")
-    with xr.open_dataset(path / "result.nc", engine="h5netcdf") as data:
+    metadata, result = verified(path)
+    with xr.open_dataset(io.BytesIO(result), engine="h5netcdf") as data:
         out = data.load()
-    metadata = json.loads((path / "metadata.json").read_text())
-    return out.assign_attrs({k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in metadata.items()})
+    out = out.assign_coords(scalars(json.loads(out.attrs.pop("configuration"))))
+    return described(out, metadata)
+
+
+def described(data: Any, metadata: dict[str, Any]) -> Any:
+    """The Dataset with its metadata as attributes."""
+    return data.assign_attrs({k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in metadata.items()})
 
 
 def metadata(name: str, config: Any, overrides: list[str], status: str, seconds: dict[str, float]) -> dict[str, Any]:
@@ -237,10 +347,18 @@ def metadata(name: str, config: Any, overrides: list[str], status: str, seconds:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
+        **slurm(),
         "versions": versions(),
         "git": git(),
         "code": code(name),
     }
+
+
+def slurm() -> dict[str, Any]:
+    """The Slurm job that this process belongs to; empty outside Slurm."""
+    names = ("job_id", "array_job_id", "array_task_id", "restart_count", "procid", "nodeid")
+    found = {n: os.environ[f"SLURM_{n.upper()}"] for n in names if f"SLURM_{n.upper()}" in os.environ}
+    return {"slurm": found} if "job_id" in found else {}
 
 
 @functools.cache

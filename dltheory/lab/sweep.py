@@ -1,19 +1,32 @@
-"""Many runs: one status file per job, and the runs together as one dataset, table, claims and figure."""
+"""A sweep on disk: what it consists of, how each of its jobs stands, and its runs together as one dataset."""
 
-import csv
+import contextlib
 import dataclasses
 import hashlib
-import importlib
 import json
 import math
 import os
-import traceback
+import re
 from pathlib import Path
 from typing import Any
 
-from . import claim, figures, store
-from .configuration import Configurator, one_line
-from .runner import check_writable, chosen_size, compute_or_load, judged
+from . import store
+from .lock import lock_of, owner
+from .runner import check_writable
+
+DONE = ("finished", "diverged")
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """How a job stands: finished, diverged, failed, running, pending or missing; why, and what that is known from."""
+
+    number: int
+    status: str
+    overrides: list[str]
+    run: Path
+    reason: str = ""
+    seconds: float = math.nan
 
 
 def directory(name: str, overrides: list[str]) -> Path:
@@ -22,65 +35,97 @@ def directory(name: str, overrides: list[str]) -> Path:
     return (store.results() / "sweeps" / store.short(name) / key).absolute()
 
 
-def start(where: Path, name: str, jobs: list[list[str]]) -> None:
-    """Write what the sweep consists of."""
+def find(text: str) -> Path:
+    """The sweep directory that a path or its last name means; `FileNotFoundError` if there is none."""
+    known = sorted((store.results() / "sweeps").glob(f"*/{text}")) if re.fullmatch(r"[0-9a-f]+", text) else []
+    for path in (Path(text), *known):
+        if (path / "sweep.json").exists():
+            return path.absolute()
+    raise FileNotFoundError(f"{text}: no sweep there; sweeps are under {store.results() / 'sweeps'}")
+
+
+def start(where: Path, name: str, overrides: list[str], launcher: list[str], jobs: list[list[str]], paths: list[Path], force: bool) -> None:
+    """Write what the sweep consists of. With `force`, what is there now must be computed again, also by whoever resumes the sweep."""
     check_writable(where)
-    where.mkdir(parents=True, exist_ok=True)
-    for old in where.glob("job-*.json"):
-        old.unlink()
-    store.write_json(where / "sweep.json", {"experiment": name, "jobs": jobs})
+    before: dict[str, str] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        before = {job["run"]: job["replaces"] for job in manifest(where)["jobs"]}
+    with store.storing(where):
+        where.mkdir(parents=True, exist_ok=True)
+    runs = [os.path.relpath(path, where) for path in paths]
+    replaces = [store.stamp(where / run) if force else before.get(run, "") for run in runs]
+    listed = [{"overrides": o, "run": r, "replaces": s} for o, r, s in zip(jobs, runs, replaces, strict=True)]
+    store.write_json(where / "sweep.json", {"experiment": name, "overrides": overrides, "launcher": launcher, "jobs": listed})
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One job of a sweep, as Hydra's launchers call it; pickled by the experiment's name. It never raises."""
+def manifest(where: Path) -> dict[str, Any]:
+    """What `start` wrote; `Damaged` if it is not that any more."""
+    try:
+        return json.loads((where / "sweep.json").read_text())
+    except ValueError:
+        raise store.Damaged(f"{where / 'sweep.json'}: is truncated or not JSON (the sweep's command writes it again)") from None
 
-    name: str
-    force: bool = False
 
-    def __call__(self, cfg: Any) -> None:
-        """Run the job that Hydra composed and leave its status file."""
-        from hydra.core.hydra_config import HydraConfig
+def job_file(where: Path, number: int) -> Path:
+    """Where a job's last attempt is noted."""
+    return where / "jobs" / f"{number}.json"
 
-        hydra = HydraConfig.get()
-        overrides = [o for o in hydra.overrides.task if not o.startswith("hydra")]
-        status: dict[str, Any] = {"status": "failed", "overrides": overrides}
+
+def forget(where: Path, number: int) -> None:
+    """Remove the note of a job's last attempt, since there will be another."""
+    job_file(where, number).unlink(missing_ok=True)
+
+
+def statuses(where: Path, verify: bool = True) -> list[Status]:
+    """How each job stands, by what is on disk: a finished run, else a lock, else the note of its last attempt. `verify` reads
+    results and finds damaged ones."""
+    return [_status(where, number, job, verify) for number, job in enumerate(manifest(where)["jobs"])]
+
+
+def _status(where: Path, number: int, job: dict[str, Any], verify: bool) -> Status:
+    path = where / job["run"]
+    known = {"number": number, "overrides": job["overrides"], "run": path}
+    note: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        note = json.loads(job_file(where, number).read_text())
+    there = store.stamp(path)
+    if there and there != job["replaces"]:
         try:
-            config = Configurator(self.name).build(cfg)
-            run = compute_or_load(self.name, config, size=chosen_size(overrides), overrides=overrides, force=self.force, draw=False)
-            status |= {"status": "diverged" if run.diverged else "finished", "run": os.path.relpath(run.path, hydra.sweep.dir)}
-            status |= {"reason": run.diverged} if run.diverged else {}
-        except Exception as error:
-            status |= {"reason": f"{type(error).__name__}: {one_line(error)}", "traceback": traceback.format_exc()}
-        store.write_json(Path(hydra.sweep.dir) / f"job-{hydra.job.num}.json", status)
-        print(f"job {hydra.job.num}: {status['status']}  {' '.join(overrides)}  {status.get('reason', '')}".rstrip(), flush=True)
-
-
-def statuses(where: Path) -> list[dict[str, Any]]:
-    """The status of each job of a sweep, in order; "missing" where there is none yet."""
-    out: list[dict[str, Any]] = []
-    for number, overrides in enumerate(json.loads((where / "sweep.json").read_text())["jobs"]):
-        file = where / f"job-{number}.json"
-        missing = {"status": "missing", "overrides": overrides, "reason": "the job left no status"}
-        out.append(json.loads(file.read_text()) if file.exists() else missing)
-    return out
+            about = store.verified(path)[0] if verify else json.loads((path / "metadata.json").read_text())
+        except (store.Damaged, OSError, ValueError) as error:
+            return Status(**known, status="failed", reason=store.one_line(error))
+        status, _, reason = about["status"].partition(": ")
+        return Status(**known, status=status, reason=reason, seconds=sum(about["seconds"].values()))
+    if holder := owner(lock_of(path)):
+        return Status(**known, status="running", reason=holder)
+    if note.get("run") == job["run"] and note.get("status") == "failed":
+        return Status(**known, status="failed", reason=note.get("reason", ""))
+    return Status(**known, status="missing", reason="not computed yet")
 
 
 def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     """The runs of a sweep directory as one xarray Dataset. A full grid unfolds into the swept fields; otherwise, and without `unfold`,
-    runs lie along `run`, with every scalar of the configuration as a coordinate."""
+    runs lie along `run`, with every scalar of the configuration as a coordinate.
+
+    Raises `FileNotFoundError` where no run has finished, and `Damaged` (a `ValueError`) where a run is not what was written.
+    """
+    where = find(str(path))
+    done = [s for s in statuses(where, verify=False) if s.status in DONE]
+    if not done:
+        raise FileNotFoundError(f"{path}: no finished run in this sweep")
+    return combine(done, [store.load(s.run) for s in done], unfold)
+
+
+def combine(done: list[Status], runs: list[Any], unfold: bool = True) -> Any:
+    """`load_sweep` of the runs of these jobs, all of which are done."""
     import xarray as xr
 
-    jobs = [j for j in statuses(Path(path)) if j["status"] in {"finished", "diverged"}]
-    if not jobs:
-        raise FileNotFoundError(f"{path}: no finished run in this sweep")
-    runs = [store.load(Path(path) / j["run"]) for j in jobs]
     scalars = {n: c for r in runs for n, c in r.coords.items() if not c.ndim}
     fill = lambda c: "" if c.dtype.kind in "UO" else math.nan
     runs = [r.assign_coords({n: fill(c) for n, c in scalars.items() if n not in r.coords}) for r in runs]
     join: dict[str, Any] = {"data_vars": "all", "compat": "equals", "join": "outer", "combine_attrs": "drop_conflicts"}
     data = xr.concat(runs, "run", coords=list(scalars), **join)
-    swept = [k for k in swept_keys(jobs) if k in scalars]
+    swept = [k for k in swept_keys(done) if k in scalars]
     grid = math.prod(len(set(data[k].values.tolist())) for k in swept) == data.sizes["run"]
     if not (unfold and swept and grid):
         return data
@@ -88,65 +133,7 @@ def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     return data.swap_dims(run=swept[0]) if len(swept) == 1 else data.set_index(run=swept).unstack("run")
 
 
-def swept_keys(jobs: list[dict[str, Any]]) -> list[str]:
+def swept_keys(jobs: list[Status]) -> list[str]:
     """Keys whose values differ between jobs."""
-    values = [dict(o.split("=", 1) for o in j["overrides"]) for j in jobs]
+    values = [dict(o.split("=", 1) for o in j.overrides) for j in jobs]
     return [k for k in values[0] if len({v.get(k) for v in values}) > 1]
-
-
-def collect(where: Path, name: str) -> tuple[int, list[dict[str, Any]]]:
-    """After the jobs: table, dataset, claims and figure of the sweep. The number of jobs without a result, and the claims."""
-    import numpy as np
-    from rich.console import Console
-    from rich.table import Table
-
-    (where / "multirun.yaml").unlink(missing_ok=True)
-    module = importlib.import_module(name)
-    jobs = statuses(where)
-    rows = [
-        {
-            "status": j["status"],
-            "overrides": " ".join(j["overrides"]),
-            "claims": _held(where, j),
-            "reason": j.get("reason", ""),
-            "run": j.get("run", ""),
-        }
-        for j in jobs
-    ]
-    with (where / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("status", "overrides", "claims", "reason"):
-        shown.add_column(column, overflow="fold")
-    for r in rows:
-        shown.add_row(r["status"], r["overrides"], r["claims"], r["reason"])
-    console = Console(highlight=False)
-    console.print(shown)
-
-    claims: list[dict[str, Any]] = []
-    if any(j["status"] in {"finished", "diverged"} for j in jobs):
-        data = load_sweep(where)
-        store.replace_file(where / "sweep.nc", lambda draft: data.reset_coords(drop=False).to_netcdf(draft, engine="h5netcdf"))
-        flat_data = load_sweep(where, unfold=False)
-        if hasattr(module, "claims_sweep"):
-            tiny = any(chosen_size(j["overrides"]) == "tiny" for j in jobs)
-            with np.errstate(all="ignore"):
-                claims = judged(module.claims_sweep(flat_data), "tiny" if tiny else "default")
-            store.write_json(where / "claims.json", claims)
-            console.print(claim.table(claims, "claims across runs"))
-        if hasattr(module, "plot_sweep"):
-            with figures.style():
-                for path in figures.save(module.plot_sweep(flat_data), where):
-                    console.print(str(path), soft_wrap=True)
-        console.print(str(where / "sweep.nc"), soft_wrap=True)
-    return sum(j["status"] != "finished" for j in jobs), claims
-
-
-def _held(where: Path, job: dict[str, Any]) -> str:
-    """ "5 of 6 hold" for a job with a run."""
-    if "run" not in job:
-        return ""
-    claims = [c for c in json.loads((where / job["run"] / "claims.json").read_text()) if c["gated"]]
-    return f"{sum(c['verdict'] == 'holds' for c in claims)} of {len(claims)} hold" if claims else ""

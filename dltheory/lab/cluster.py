@@ -1,0 +1,122 @@
+"""Sweeps on Slurm: submitting tasks as one job array through submitit, and asking the scheduler how they stand."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import report, store, sweep
+from .configuration import cores
+from .progress import counted
+from .task import Task, numbers
+
+PLAIN = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout")
+"""Parameters that submitit calls the same for every scheduler; those of Slurm alone are `slurm_…`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Remote:
+    """What submitit pickles and a cluster's node calls. When the time limit comes or the job is preempted, it is requeued as it is:
+    what has finished is found on disk."""
+
+    task: Task
+
+    def __call__(self, share: str) -> None:
+        """Do the share, with as many threads as the task has cores."""
+        os.environ["NPROC"] = str(cores())
+        self.task.work(share)
+        if all(s.status in (*sweep.DONE, "failed") for s in sweep.statuses(self.task.where, verify=False)):
+            report.collect(self.task.where)
+
+    def checkpoint(self, share: str) -> Any:
+        """What to do after a requeue: the same."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, share)
+
+
+def submit(task: Task, shares: list[str], parameters: dict[str, Any]) -> str:
+    """Submit one array with a task for each share; the array's job id."""
+    import submitit
+
+    logs = task.where / "slurm"
+    retries = parameters.pop("max_num_timeout", 3)
+    executor = submitit.AutoExecutor(folder=logs / "%j", cluster="slurm", slurm_max_num_timeout=retries)
+    given = {k: v for k, v in parameters.items() if v is not None}
+    executor.update_parameters(**{k if k in PLAIN else f"slurm_{k}": v for k, v in given.items()})
+    job = executor.map_array(Remote(task), shares)[0].job_id.partition("_")[0]
+    store.write_json(logs / f"{job}.json", {"job": job, "shares": shares})
+    return job
+
+
+def queued(job: str = "") -> dict[str, str] | None:
+    """State of each array task of this user that is waiting or running, {"12_3": "PENDING"}, of one job or of all; None if the
+    scheduler does not answer."""
+    words = ["squeue", "--me", "--array", "--noheader", "--format=%i %T"]
+    try:
+        lines = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = dict(line.split() for line in lines if line.strip())
+    return {i: state for i, state in found.items() if not job or i.partition("_")[0] == job}
+
+
+def ended(job: str) -> dict[str, str]:
+    """How the array tasks of a job ended, as far as the scheduler remembers."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        words = ["sacct", "-o", "JobID,State,NodeList", "--parsable2", "-j", job]
+        lines = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+        return {i: state for i, state, *_ in (line.split("|") for line in lines[1:])}
+    return {}
+
+
+def submissions(where: Path) -> Iterator[tuple[str, list[str]]]:
+    """Job id and shares of each submission of a sweep, in order."""
+    found = [json.loads(f.read_text()) for f in (where / "slurm").glob("*.json")]
+    yield from ((s["job"], s["shares"]) for s in sorted(found, key=lambda s: int(s["job"])))
+
+
+def statuses(where: Path, verify: bool = False) -> list[sweep.Status]:
+    """`sweep.statuses` with what the scheduler knows of the jobs that are not done."""
+    out = sweep.statuses(where, verify)
+    open_jobs = {s.number for s in out if s.status not in sweep.DONE}
+    active = queued() if open_jobs else {}
+    for job, shares in submissions(where):
+        past: dict[str, str] | None = None
+        for k, share in enumerate(shares):
+            own, task = sorted(open_jobs & set(numbers(share))), f"{job}_{k}"
+            if not own:
+                continue
+            if active is None:
+                said = ("missing", f"Slurm {task}: the scheduler does not answer")
+            elif task in active:
+                said = ("pending", f"Slurm {task} is {active[task]}")
+            else:
+                past = ended(job) if past is None else past
+                said = ("missing", f"Slurm {task} has ended" + (f" as {past[task]}" if task in past else ""))
+            for n in own:
+                if out[n].status in {"missing", "pending"}:
+                    out[n] = dataclasses.replace(out[n], status=said[0], reason=said[1])
+    return out
+
+
+def wait(where: Path, job: str, total: int) -> None:
+    """Until no task of the job is waiting or running; shows how the sweep comes along."""
+    seen: set[int] = set()
+    pause = 1.0
+    with counted(total) as tick:
+        while True:
+            active = queued(job)
+            for s in sweep.statuses(where, verify=False):
+                if s.number not in seen and s.status in (*sweep.DONE, "failed"):
+                    seen.add(s.number)
+                    tick(f"job {s.number}: {s.status}  {' '.join(s.overrides)}  {s.reason}".rstrip())
+            if active == {}:
+                return
+            time.sleep(pause)
+            pause = min(1.2 * pause, 20.0)
