@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from dltheory.lab import store
+from dltheory.lab import machine, store
 from dltheory.lab.claim import Interval, at_least, at_most, between
 
 HOUSE = Path(__file__).parents[1]
@@ -413,7 +413,7 @@ def main(arguments: list[str]) -> int:
     rows = [row for name in chosen for row in ROWS[name](rounds)]
     show(rows)
     plain = lambda row: {k: None if v != v else v for k, v in vars(row).items()} | {"bar": str(row.bar or ""), "met": row.met}
-    about = {"rounds": rounds, "cores": CORES, "load": os.getloadavg(), "versions": store.versions(), "git": store.git()}
+    about = {"rounds": rounds, "cores": CORES, "load": os.getloadavg(), "versions": machine.versions(), "git": machine.git(HOUSE)}
     out.parent.mkdir(parents=True, exist_ok=True)
     store.write_json(out, about | {"rows": [plain(row) for row in rows]})
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import report, store, sweep
-from .configuration import cores
+from .machine import cores
 from .progress import counted
 from .task import Task, numbers
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..record import allowed, check, check_value, is_group
+from .machine import cores
 from .store import HOUSE, one_line, short
 
 CONF = HOUSE / "conf"
@@ -43,6 +44,15 @@ class Launcher:
     name: str
     settings: Any
 
+    def __post_init__(self) -> None:
+        for key in ("batch", "n_jobs"):
+            value = self.settings.get(key)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (whole and (value >= 1 or (key == "n_jobs" and value == -1))):
+                raise UserError(f"hydra.launcher.{key}={value}: must be a whole number ≥ 1" + (" or -1" if key == "n_jobs" else ""))
+        if not isinstance(self.settings.get("wait", True), bool):
+            raise UserError(f"hydra.launcher.wait={self.settings.wait}: must be true or false")
+
     @property
     def waits(self) -> bool:
         """Whether it returns only when all has been done."""
@@ -53,7 +63,7 @@ class Launcher:
         if self.name not in {"joblib", "submitit_local"}:
             return 1
         asked = self.settings.get("n_jobs", -1)
-        return min(jobs, asked if asked > 0 else max(1, cores() + 1 + asked))
+        return min(jobs, asked if asked > 0 else cores())
 
     @contextlib.contextmanager
     def environment(self, processes: int) -> Iterator[None]:
@@ -67,12 +77,6 @@ class Launcher:
         finally:
             for key in added:
                 os.environ.pop(key)
-
-
-def cores() -> int:
-    """Cores that this process may use: those of the machine, of its Slurm task, of its share."""
-    limits = [int(os.environ[k]) for k in ("NPROC", "SLURM_CPUS_PER_TASK") if os.environ.get(k, "").isdecimal()]
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *limits, 10**6) or 1
 
 
 class Configurator:

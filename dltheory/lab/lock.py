@@ -14,7 +14,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .store import is_alive, machine, storing
+from .machine import is_alive, machine
+from .store import storing
 
 
 def lock_of(run: Path) -> Path:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from . import figures, store
-from .configuration import Configurator, UserError, cores
+from .configuration import Configurator, UserError
 from .lock import Locks, lock_of, owner
+from .machine import cores
 from .progress import watch
 from .store import StoreError, one_line
 
@@ -85,9 +86,14 @@ class Program:
     def many(self, configs: list[Any], lanes: int) -> list[Outcome]:
         """Runs of configurations of equal structure: in one call, `lanes` vmapped on each local device; with one lane on one device
         as many calls, in threads. A batch that fails is halved, so that only those fail that would alone."""
-        if len(configs) <= 1 or lanes * device_count() == 1:
-            with ThreadPoolExecutor(len(configs) or 1) as threads:
+        if len(configs) <= 1:
+            return [self(c) for c in configs]
+        if lanes * device_count() == 1:
+            threads = ThreadPoolExecutor(len(configs))
+            try:
                 return list(threads.map(self, configs))
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for them
         loaded: list[Any] = [self._loaded(c) for c in configs]
         good = [(c, data) for c, data in zip(configs, loaded, strict=True) if not isinstance(data, Exception)]
         try:

@@ -10,9 +10,6 @@ import json
 import os
 import platform
 import shutil
-import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from ..record import option_name
+from .machine import cores, git, is_alive, machine, slurm, versions
 
 HOUSE = Path(__file__).parents[2]
 PRESENTATION = ("plot", "claims")
@@ -224,26 +222,6 @@ def write_json(path: Path, content: Any) -> None:
     replace_file(path, lambda draft: draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
 
 
-@functools.cache
-def machine() -> str:
-    """This machine as others see it: processes of two equal names share their process numbers."""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
-        return f"{socket.gethostname()}-{digest(boot.encode())[:8]}"
-    return socket.gethostname()
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class Draft:
     """A hidden directory that becomes `path` when the block ends well and vanishes otherwise. The first finished directory wins,
     unless `force`d. Raises `StoreError`."""
@@ -346,37 +324,9 @@ def metadata(name: str, config: Any, overrides: list[str], status: str, seconds:
         "seconds": {k: round(v, 3) for k, v in seconds.items()},
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-        "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
+        "host": {"system": platform.system(), "machine": platform.machine(), "cores": cores()},
         **slurm(),
         "versions": versions(),
-        "git": git(),
+        "git": git(HOUSE),
         "code": code(name),
     }
-
-
-def slurm() -> dict[str, Any]:
-    """The Slurm job that this process belongs to; empty outside Slurm."""
-    names = ("job_id", "array_job_id", "array_task_id", "restart_count", "procid", "nodeid")
-    found = {n: os.environ[f"SLURM_{n.upper()}"] for n in names if f"SLURM_{n.upper()}" in os.environ}
-    return {"slurm": found} if "job_id" in found else {}
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    from importlib.metadata import version
-
-    packages = ("dltheory", "jax", "jaxlib", "flax", "optax", "diffrax", "numpy", "scipy", "xarray")
-    return {"python": ".".join(map(str, sys.version_info[:3])), **{p: version(p) for p in packages}}
-
-
-@functools.cache
-def git() -> dict[str, Any]:
-    """Commit of this checkout and whether it has uncommitted changes; empty outside a checkout."""
-    ask = lambda *words: subprocess.run(["git", "-C", str(HOUSE), *words], capture_output=True, text=True, timeout=20, check=True)
-    try:
-        if Path(ask("rev-parse", "--show-toplevel").stdout.strip()) != HOUSE:
-            return {}
-        return {"commit": ask("rev-parse", "HEAD").stdout.strip(), "dirty": bool(ask("status", "--porcelain").stdout.strip())}
-    except (OSError, subprocess.SubprocessError):
-        return {}

@@ -173,11 +173,11 @@ def test_sweep_ends_in_one_figure_one_table_and_one_dataset(results, capsys):
     main("experiments.rich_lazy", words)
     (where,) = (results / "sweeps" / "rich_lazy").iterdir()
     assert {p.name for p in where.iterdir()} == {
-        *(f"job-{k}.json" for k in range(3)), "sweep.json", "sweep.nc", "table.csv", "claims.json", "figure.png", "figure.pdf",
+        "jobs", "sweep.json", "sweep.nc", "table.csv", "claims.json", "figure.png", "figure.pdf",
     }  # fmt: skip
     data = load_sweep(where)
     assert data.sizes["init_scale"] == 3 and list(data.init_scale.values) == [0.1, 10, 1000]
-    jobs = [json.loads((where / f"job-{k}.json").read_text()) for k in range(3)]
+    jobs = [json.loads((where / "jobs" / f"{k}.json").read_text()) for k in range(3)]
     assert {j["status"] for j in jobs} == {"finished"}
     np.testing.assert_array_equal(load(where / jobs[1]["run"]).observed_h, data.observed_h.sel(init_scale=10))
     stamp = lambda: [(where / j["run"] / "result.nc").stat().st_mtime_ns for j in jobs]
