@@ -58,7 +58,7 @@ def _main(name: str, arguments: list[str]) -> int:
     if own["figure"]:
         if not is_sweep:
             raise UserError("figure=true: the sweep of a published figure needs -m")
-        overrides = [*overrides, *configurator.figure(overrides)]
+        overrides += map(grid.expand, configurator.figure(overrides))
     configurator.check(overrides, is_sweep)
     if set(flags) - SWITCHES:
         if is_sweep:
@@ -133,7 +133,9 @@ def single(configurator: Configurator, overrides: list[str], force: bool, strict
     for file in ("figure.png", "figure.pdf", "result.nc"):
         if (run.path / file).exists():
             console.print(f"{run.path / file}", soft_wrap=True)
-    return int(bool(run.diverged) or (strict and failed(run.claims)))
+    if run.unwritten:
+        print(f"error: {run.unwritten}", file=sys.stderr)
+    return int(bool(run.diverged or run.unwritten) or (strict and failed(run.claims)))
 
 
 def failed(claims: list[dict[str, Any]]) -> bool:

@@ -36,6 +36,8 @@ class Run:
     data: Any
     claims: list[dict[str, Any]]
     computed: bool
+    unwritten: str = ""
+    """Why claims and figure could not be written, in one line."""
 
     @property
     def diverged(self) -> str:
@@ -360,8 +362,12 @@ def compute_or_load(
     if arrival.error:
         raise arrival.error
     data = store.load(path)
-    computed = arrival.data is not None
-    return Run(path, data, present(name, path, data, size, draw and data.attrs["status"] == "finished"), computed)
+    claims, unwritten = judge(name, data, size), ""
+    try:
+        present(name, path, data, claims, draw and data.attrs["status"] == "finished")
+    except StoreError as error:
+        unwritten = str(error)
+    return Run(path, data, claims, arrival.data is not None, unwritten)
 
 
 def check_writable(directory: Path) -> None:
@@ -375,18 +381,22 @@ def check_writable(directory: Path) -> None:
         raise UserError(f"DLTHEORY_RESULTS={store.results()}: results cannot be stored there, {reason}") from None
 
 
-def present(name: str, path: Path, data: Any, size: str, draw: bool = True) -> list[dict[str, Any]]:
-    """Judge and draw a stored run, beside its data. At size=tiny nothing is gated."""
+def judge(name: str, data: Any, size: str) -> list[dict[str, Any]]:
+    """The claims of a stored run."""
     import numpy as np
 
-    module = importlib.import_module(name)
     with np.errstate(all="ignore"):
-        claims = judged(module.claims(data), size)
+        return judged(importlib.import_module(name).claims(data), size)
+
+
+def present(name: str, path: Path, data: Any, claims: list[dict[str, Any]], draw: bool = True) -> None:
+    """Write a stored run's claims and figure beside its data; raises `StoreError`."""
+    import numpy as np
+
     store.write_json(path / "claims.json", claims)
     if draw:
         with figures.style(), np.errstate(all="ignore"):
-            figures.save(module.plot(data), path)
-    return claims
+            figures.save(importlib.import_module(name).plot(data), path)
 
 
 def judged(claims: list[Any], size: str) -> list[dict[str, Any]]:

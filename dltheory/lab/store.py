@@ -113,22 +113,35 @@ def signed(metadata: dict[str, Any], result: bytes) -> bytes:
     return (json.dumps(body | {"sha256": sums}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+REMEDY = "(force=true computes it again, or move it away)"
+
+
+def described_by(path: Path) -> dict[str, Any]:
+    """Metadata of a finished run, whose checksums are not compared; raises `Damaged`."""
+    file = path / "metadata.json"
+    try:
+        about = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise Damaged(f"{file}: is missing {REMEDY}") from None
+    except ValueError:
+        raise Damaged(f"{file}: is truncated or not JSON {REMEDY}") from None
+    if not isinstance(about, dict) or not {"status", "seconds", "sha256"} <= set(about):
+        raise Damaged(f"{file}: is not what was written {REMEDY}")
+    return about
+
+
 def verified(path: Path) -> tuple[dict[str, Any], bytes]:
     """Metadata and the bytes of the result of a finished run, whose checksums agree; raises `Damaged`."""
-    remedy = "force=true computes it again, or move it away"
+    about = described_by(path)
     try:
-        result, text = ((path / name).read_bytes() for name in ("result.nc", "metadata.json"))
-        metadata = json.loads(text)
-    except FileNotFoundError as error:
-        raise Damaged(f"{error.filename}: is missing ({remedy})") from None
-    except ValueError:
-        raise Damaged(f"{path / 'metadata.json'}: is truncated or not JSON ({remedy})") from None
-    expected = json.loads(signed(metadata, result))["sha256"] if isinstance(metadata, dict) else {}
-    found = metadata.get("sha256") if isinstance(metadata, dict) else None
+        result = (path / "result.nc").read_bytes()
+    except FileNotFoundError:
+        raise Damaged(f"{path / 'result.nc'}: is missing {REMEDY}") from None
+    expected = json.loads(signed(about, result))["sha256"]
     for name, file in (("metadata", "metadata.json"), ("result.nc", "result.nc")):
-        if not isinstance(found, dict) or found.get(name) != expected[name]:
-            raise Damaged(f"{path / file}: does not match its checksum ({remedy})")
-    return metadata, result
+        if about["sha256"].get(name) != expected[name]:
+            raise Damaged(f"{path / file}: does not match its checksum {REMEDY}")
+    return about, result
 
 
 def stamp(path: Path) -> str:

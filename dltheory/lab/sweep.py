@@ -91,8 +91,8 @@ def _status(where: Path, number: int, job: dict[str, Any], verify: bool) -> Stat
     there = store.stamp(path)
     if there and there != job["replaces"]:
         try:
-            about = store.verified(path)[0] if verify else json.loads((path / "metadata.json").read_text())
-        except (store.Damaged, OSError, ValueError) as error:
+            about = store.verified(path)[0] if verify else store.described_by(path)
+        except store.Damaged as error:
             return Status(**known, status="failed", reason=store.one_line(error))
         status, _, reason = about["status"].partition(": ")
         return Status(**known, status=status, reason=reason, seconds=sum(about["seconds"].values()))

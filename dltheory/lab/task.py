@@ -17,7 +17,7 @@ from typing import Any
 from . import store, sweep
 from .configuration import Configurator, UserError
 from .progress import counted, expected_seconds
-from .runner import Arrival, Point, chosen_size, compute, present
+from .runner import Arrival, Point, chosen_size, compute, judge, present
 
 TASK_SECONDS = 600.0
 """A task of a cluster holds runs of about so many seconds, by the time that the experiment's docstring gives."""
@@ -73,7 +73,7 @@ class Task:
         if not error:
             try:
                 data = store.load(point.path) if arrival.data is None else arrival.data
-                present(self.name, point.path, data, chosen_size(point.overrides), draw=False)
+                present(self.name, point.path, data, judge(self.name, data, chosen_size(point.overrides)), draw=False)
                 status, _, reason = str(data.attrs["status"]).partition(": ")
             except store.StoreError:
                 raise

@@ -31,7 +31,7 @@ class Config:
     broken: int = traced(-1, "seed whose data cannot be read")
     pause: float = traced(0.0, "time to read the data", "s", low=0)
     steps: int = static(50, "steps", low=1)
-    size: int = static(1, "numbers that decay", low=1)
+    count: int = static(1, "numbers that decay", low=1)
 
     sizes: ClassVar = {"tiny": {"steps": 10}}
     figure: ClassVar = {"rate": "geomspace(0.01,0.5,4)", "seed": (0, 1)}
@@ -50,7 +50,7 @@ def load(config):
     time.sleep(config.pause)
     if config.seed == config.broken:
         raise OSError(f"seed={config.seed}: its data are broken")
-    return np.ones(1000), np.random.default_rng(config.seed).normal(1, 0.1, config.size)
+    return np.ones(1000), np.random.default_rng(config.seed).normal(1, 0.1, config.count)
 
 
 def run(config, data):

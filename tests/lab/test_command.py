@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import shell
 
 from dltheory.lab import main
 
@@ -63,6 +64,20 @@ MALFORMED = [
     "size=huge",
     "size=tiny,paper",
     "force=maybe",
+    "figure=true",
+    "figure=maybe -m",
+    "runs_per_task=2",
+    "runs_per_task=0 -m",
+    "runs_per_task=1.5 -m",
+    "init_scale=geomspace(1,2,3)",
+    "init_scale=geomspace(0,2,3) -m",
+    "init_scale=linspace(1,2) -m",
+    "init_scale=logspace(1,2,3) -m",
+    "seed=linspace(0,1,3) -m",
+    "hydra/launcher=vmap hydra.launcher.batch=0 -m",
+    "hydra/launcher=vmap hydra.launcher.batch=all -m",
+    "hydra/launcher=vmap hydra.launcher.batc=2 -m",
+    "hydra/launcher=joblib hydra.launcher.n_jobs=0 -m",
     "strict=1",
     "+foo=2",
     "~seed",
@@ -120,10 +135,7 @@ def test_the_line_says_what_is_allowed(line, hint, capsys):
 
 
 def command(*words, cwd, module="experiments.rich_lazy", **environment):
-    """The real command line in a process of its own."""
-    house = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    env = os.environ | {"PYTHONPATH": house, "JAX_PLATFORMS": "cpu"} | environment
-    return subprocess.run([sys.executable, "-m", module, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=280)
+    return shell.command(module, *words, cwd=cwd, **environment)
 
 
 def test_help_names_every_field_and_listing_every_experiment(tmp_path):

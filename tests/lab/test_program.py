@@ -33,7 +33,7 @@ def close(a, b):
 
 def exact(config, outcome):
     """Whether an outcome is the closed form of its own configuration."""
-    start = np.random.default_rng(config.seed).normal(1, 0.1, config.size)
+    start = np.random.default_rng(config.seed).normal(1, 0.1, config.count)
     powers = (1 - config.rate) ** np.arange(config.steps)
     assert outcome.error is None
     np.testing.assert_allclose(outcome.result.x, np.outer(powers, start), rtol=1e-10)
@@ -119,7 +119,7 @@ def test_a_batch_that_fails_is_halved_until_only_the_culprit_fails(monkeypatch):
 
 
 def test_lanes_fit_the_memory_of_the_device(program, monkeypatch):
-    configs = [Config(seed=k, size=1000) for k in range(16)]
+    configs = [Config(seed=k, count=1000) for k in range(16)]
     need = program._prepared(configs, [program._load(c) for c in configs], 16)[0].memory_analysis()
     total = need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes
 

@@ -1,5 +1,6 @@
 """Runs on disk: names by content, whole or not at all, through kills and races."""
 
+import functools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shell
 
 from dltheory.lab import load, store
 from experiments import rich_lazy
@@ -19,12 +21,7 @@ HOUSE = Path(__file__).parents[2]
 TINY = ["size=tiny", "steps=100", "model.width=5"]
 
 
-def command(*words, cwd, background=False):
-    env = os.environ | {"PYTHONPATH": str(HOUSE), "JAX_PLATFORMS": "cpu"}
-    arguments = [sys.executable, "-m", "experiments.rich_lazy", *words]
-    if background:
-        return subprocess.Popen(arguments, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.run(arguments, cwd=cwd, env=env, capture_output=True, text=True, timeout=280)
+command = functools.partial(shell.command, "experiments.rich_lazy")
 
 
 def runs(where):
