@@ -15,4 +15,4 @@ if __name__ == "__main__":
         print(__doc__, end="")
         sys.exit(0 if len(sys.argv) > 1 else 2)
     name, *words = sys.argv[1:]
-    main(f"experiments.{name.removeprefix('experiments.')}", ["-m", *words, "hydra/launcher=submitit_slurm", "hydra.launcher.wait=false"])
+    main(name if "." in name else f"experiments.{name}", ["-m", *words, "hydra/launcher=submitit_slurm", "hydra.launcher.wait=false"])

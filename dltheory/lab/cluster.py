@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -81,27 +82,33 @@ def submissions(where: Path) -> Iterator[tuple[str, list[str]]]:
     yield from ((s["job"], s["shares"]) for s in sorted(found, key=lambda s: int(s["job"])))
 
 
-def statuses(where: Path, verify: bool = False) -> list[sweep.Status]:
-    """`sweep.statuses` with what the scheduler knows of the jobs that are not done."""
-    out = sweep.statuses(where, verify)
-    open_jobs = {s.number for s in out if s.status not in sweep.DONE}
-    active = queued() if open_jobs else {}
-    for job, shares in submissions(where):
-        past: dict[str, str] | None = None
+def tasks(where: Path) -> Iterator[tuple[str, str, set[int]]]:
+    """Array task, state ("" once it has left the queue, "?" if the scheduler does not answer) and jobs, of each that was submitted."""
+    active = queued() if (submitted := list(submissions(where))) else {}
+    for job, shares in submitted:
         for k, share in enumerate(shares):
-            own, task = sorted(open_jobs & set(numbers(share))), f"{job}_{k}"
-            if not own:
-                continue
-            if active is None:
-                said = ("missing", f"Slurm {task}: the scheduler does not answer")
-            elif task in active:
-                said = ("pending", f"Slurm {task} is {active[task]}")
+            name = f"{job}_{k}" if len(shares) > 1 else job  # submitit makes no array of one
+            yield name, "?" if active is None else active.get(name, ""), set(numbers(share))
+
+
+def in_hand(where: Path) -> set[int]:
+    """Jobs whose task is waiting or running."""
+    return {n for _, state, own in tasks(where) if state not in {"", "?"} for n in own}
+
+
+def statuses(where: Path, verify: bool = False) -> list[sweep.Status]:
+    """`sweep.statuses` with what the scheduler knows of the jobs that are missing."""
+    out = sweep.statuses(where, verify)
+    past = functools.cache(ended)
+    for task, state, own in tasks(where):
+        for n in own & {s.number for s in out if s.status in {"missing", "pending"}}:
+            if state == "":
+                how = past(task.partition("_")[0]).get(task, "")
+                out[n] = dataclasses.replace(out[n], status="missing", reason=f"Slurm {task} has ended" + (how and f" as {how}"))
+            elif state == "?":
+                out[n] = dataclasses.replace(out[n], status="missing", reason=f"Slurm {task}: the scheduler does not answer")
             else:
-                past = ended(job) if past is None else past
-                said = ("missing", f"Slurm {task} has ended" + (f" as {past[task]}" if task in past else ""))
-            for n in own:
-                if out[n].status in {"missing", "pending"}:
-                    out[n] = dataclasses.replace(out[n], status=said[0], reason=said[1])
+                out[n] = dataclasses.replace(out[n], status="pending", reason=f"Slurm {task} is {state}")
     return out
 
 

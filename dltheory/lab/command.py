@@ -156,8 +156,8 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
     configs = [configurator.read(job) for job in jobs]
     where = sweep.directory(name, words)
     sweep.start(where, name, words, launcher, jobs, [store.run_directory(name, c).absolute() for c in configs], force)
-    standing = cluster.statuses(where)
-    todo = {s.number: configs[s.number] for s in standing if s.status not in {*sweep.DONE, "pending"}}
+    standing, in_hand = sweep.statuses(where), cluster.in_hand(where)
+    todo = {s.number: configs[s.number] for s in standing if s.status not in sweep.DONE and s.number not in in_hand}
     if todo:
         for number in todo:
             sweep.forget(where, number)
@@ -174,6 +174,8 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
         except Exception as error:
             print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
     if not settings.waits:
+        if not todo:
+            print(f"nothing to submit: {report.summary(cluster.statuses(where))}")
         return 0
     bad, claims = report.collect(where)
     return int(bad > 0 or (strict and failed(claims)))

@@ -358,7 +358,9 @@ def describe(configurator: Configurator) -> str:
     lines += [
         "",
         "force=true computes again what is on disk; strict=true exits 1 if a gated claim fails.",
-        "-m runs a sweep: key=a,b,c or key='range(0,5)'; hydra/launcher=… chooses where. --cfg job prints the configuration.",
+        "-m runs a sweep: key=a,b,c, key='range(0,5)', key='geomspace(0.1,10,7)' or linspace; figure=true is the published one.",
+        "    hydra/launcher=vmap runs it as one program, joblib in processes, submitit_slurm on a cluster (runs_per_task=n jobs each).",
+        "--cfg job prints the configuration.",
         f"Results appear under {Path('results') / 'runs' / short(configurator.name)} ($DLTHEORY_RESULTS moves them).",
     ]
     return "\n".join(lines)
