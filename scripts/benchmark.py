@@ -364,7 +364,39 @@ def start(rounds: int) -> Iterator[Row]:
     yield from (Row(f"python -m {name}, s", best[name], bar=at_most(limit)) for name, limit in words.items())
 
 
-ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, default_run, start)}
+def sweep(rounds: int) -> Iterator[Row]:
+    """64 runs at size=tiny as one program, beside 64 processes, as many at a time as there are cores, and beside the basic launcher;
+    each with nothing compiled before. Four runs a core at default size beside processes of joblib."""
+    grid = [f"init_scale={scale}" for scale in ("0.1", "1", "10", "100")]
+    launched = lambda words, name: lambda: clean("experiments.rich_lazy", "-m", *words, f"hydra/launcher={name}")
+    tiny, default = ["size=tiny", "init_scale=0.1,1,10,100", "seed=range(16)"], [f"seed=range({4 * CORES})"]
+    best = alternate({name: launched(tiny, name) for name in ("vmap", "basic")}, rounds)
+    alone = [["experiments.rich_lazy", "size=tiny", scale, f"seed={seed}"] for scale in grid for seed in range(16)]
+    with ThreadPoolExecutor(CORES) as processes:
+        separate = seconds(lambda: list(processes.map(lambda line: clean(*line), alone)))
+    yield Row("sweep of 64 tiny runs, vmap, s; 64 processes", best["vmap"], separate, separate / best["vmap"], at_least(10))
+    note = "on a GPU the bar is 10" if not accelerated() else ""
+    bar = at_least(10 if accelerated() else 0.95)
+    yield Row("sweep of 64 tiny runs, vmap, s; basic launcher", best["vmap"], best["basic"], best["basic"] / best["vmap"], bar, note)
+    best = alternate({name: launched(default, name) for name in ("vmap", "joblib")}, rounds)
+    what = f"sweep of {4 * CORES} default runs, vmap, s; joblib"
+    yield Row(what, best["vmap"], best["joblib"], best["joblib"] / best["vmap"], at_least(0.95))
+
+
+def clean(*words: str) -> float:
+    """Seconds of a command that finds neither results nor compiled programs."""
+    with tempfile.TemporaryDirectory() as folder:
+        return command(*words, XDG_CACHE_HOME=folder, DLTHEORY_RESULTS=f"{folder}/results")
+
+
+def accelerated() -> bool:
+    """Whether JAX finds an accelerator."""
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
+ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, default_run, sweep, start)}
 
 
 def options(arguments: list[str]) -> tuple[list[str], int, Path]:
