@@ -102,6 +102,12 @@ class Claim:
 MARKS = {"holds": ("✓", "green"), "fails": ("✗", "red"), "open": ("·", "yellow")}
 
 
+def number(claim: dict[str, Any]) -> str:
+    """The measured number of a claim as kept in `claims.json`, with its standard error."""
+    value, error = claim["measured"], claim["standard_error"]
+    return "not finite" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error else "")
+
+
 def table(claims: list[dict[str, Any]], title: str = "claims") -> Any:
     """A rich table of claims as kept in `claims.json`."""
     from rich.markup import escape
@@ -112,8 +118,8 @@ def table(claims: list[dict[str, Any]], title: str = "claims") -> Any:
         out.add_column(name, overflow="fold", justify="right" if name == "measured" else "left", no_wrap=name == "expected")
     for claim in claims:
         mark, colour = MARKS[claim["verdict"]]
-        value, error = claim["measured"], claim["standard_error"]
-        number = "not finite" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error else "")
         reported = "" if claim["gated"] else " (reported)"
-        out.add_row(f"[{colour}]{mark}[/]", escape(claim["statement"]) + reported, number, claim["expected"], escape(claim["source"]))
+        out.add_row(
+            f"[{colour}]{mark}[/]", escape(claim["statement"]) + reported, number(claim), claim["expected"], escape(claim["source"])
+        )
     return out

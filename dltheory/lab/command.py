@@ -65,7 +65,7 @@ def _main(name: str, arguments: list[str]) -> int:
             raise UserError(f"{(set(flags) - SWITCHES).pop()}: looks at one configuration, leave out -m")
         configurator.read(overrides)
         with hydra_errors():
-            hydra_main(name, flags + overrides)
+            hydra_main(configurator, flags + overrides)
         return 0
     if is_sweep:
         return sweep_jobs(configurator, overrides, own["force"], own["strict"], own["runs_per_task"])
@@ -168,7 +168,7 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
         quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
         try:
             with hydra_errors(), settings.environment(workers):
-                hydra_main(name, ["-m", *launcher, f"hydra.sweep.dir='{quoted}'", f"+share={shared}"], task.Task(name, where))
+                hydra_main(configurator, ["-m", *launcher, f"hydra.sweep.dir='{quoted}'", f"+share={shared}"], task.Task(name, where))
         except (UserError, StoreError):
             raise
         except Exception as error:
@@ -181,14 +181,15 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
     return int(bad > 0 or (strict and failed(claims)))
 
 
-def hydra_main(name: str, arguments: list[str], task: Any = print) -> None:
+def hydra_main(configurator: Configurator, arguments: list[str], task: Any = print) -> None:
     """Hydra's own entry point on `conf/`, its errors raised rather than printed."""
     import hydra
 
+    configurator.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     before = sys.argv
     sys.argv = [str(Path(sys.argv[0]).name), *arguments]
     try:
-        hydra.main(config_path=str(CONF), config_name=store.short(name), version_base="1.3")(task)()
+        hydra.main(config_path=str(CONF), config_name=store.short(configurator.name), version_base="1.3")(task)()
     finally:
         sys.argv = before

@@ -88,7 +88,6 @@ class Configurator:
         self.groups = {f.name: f for f in dataclasses.fields(self.cls) if is_group(f.type)}
         self.sizes = {DEFAULT: {}, **getattr(self.cls, "sizes", {})}
         self._compose = functools.cache(self._compose_groups)
-        self._register()
 
     def options(self, group: str) -> list[str]:
         """Names that a group takes: the records of the library and the presets under `conf/`."""
@@ -178,7 +177,10 @@ class Configurator:
             raise UserError(f"hydra/launcher={chosen}: needs {module.rpartition('.')[2]}, pip install 'dltheory[cluster]'")
         if chosen == "submitit_slurm" and not shutil.which("sbatch"):
             raise UserError(f"hydra/launcher={chosen}: there is no sbatch on this machine's PATH")
-        return Launcher(chosen, self._compose(tuple(overrides), True).hydra.launcher)
+        try:
+            return Launcher(chosen, self._compose(tuple(overrides), True).hydra.launcher)
+        except ValueError as error:  # of Hydra, where a launcher is null
+            raise UserError(f"hydra/launcher={chosen}: {one_line(error)}") from None
 
     def figure(self, overrides: Sequence[str]) -> list[str]:
         """The sweep that makes the published figure, as overrides; those given win."""
@@ -212,6 +214,7 @@ class Configurator:
         from hydra import compose
         from hydra.errors import MissingConfigException
 
+        self.register()
         with hydra_session(), hydra_errors():
             try:
                 return compose(short(self.name), overrides=list(chosen), return_hydra_config=with_hydra)
@@ -219,8 +222,8 @@ class Configurator:
                 choice = next((c for c in chosen if error.missing_cfg_file and error.missing_cfg_file.endswith(c.partition("=")[2])), "")
                 raise UserError(f"{choice}: must be one of {', '.join(error.options or [])}") from None
 
-    def _register(self) -> None:
-        """Tell Hydra the schema of this experiment, its groups and its sizes."""
+    def register(self) -> None:
+        """Tell Hydra the schema of this experiment, its groups and its sizes, in place of another experiment's."""
         from hydra.core.config_store import ConfigStore
         from hydra.core.plugins import Plugins
         from omegaconf import MISSING, OmegaConf
