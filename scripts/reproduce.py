@@ -29,6 +29,7 @@ from dltheory.lab import grid, report, store, sweep
 from dltheory.lab.claim import MARKS, number
 from dltheory.lab.command import failed
 from dltheory.lab.configuration import Configurator, UserError
+from dltheory.lab.launcher import chosen_launcher
 from dltheory.lab.progress import expected_seconds
 from dltheory.lab.runner import check_writable
 from scripts import gallery
@@ -182,7 +183,7 @@ def steps(name: str, docstring: str, asked: Options) -> tuple[Step, ...]:
 def check_launcher(name: str, launcher: str) -> None:
     """Raise `UserError` if Hydra has no such launcher or it cannot be used here."""
     try:
-        Configurator(f"experiments.{name}").launcher([f"hydra/launcher={launcher}"])
+        chosen_launcher(Configurator(f"experiments.{name}"), [f"hydra/launcher={launcher}"])
     except (UserError, ValueError) as error:
         text = str(error).removeprefix("hydra/")
         known = text.startswith(f"launcher={launcher}:")

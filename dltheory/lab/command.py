@@ -7,6 +7,7 @@ from typing import Any
 
 from . import claim, cluster, grid, report, store, sweep, task
 from .configuration import CONF, Configurator, UserError, describe, hydra_errors
+from .launcher import chosen_launcher
 from .runner import chosen_size, compute_or_load
 from .store import Damaged, StoreError
 
@@ -151,7 +152,7 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
     """
     name, is_hydra = configurator.name, lambda o: o.startswith(("hydra.", "hydra/"))
     words, launcher = [o for o in overrides if not is_hydra(o)], [o for o in overrides if is_hydra(o)]
-    settings = configurator.launcher(launcher)
+    settings = chosen_launcher(configurator, launcher)
     jobs = configurator.jobs(words)
     configs = [configurator.read(job) for job in jobs]
     where = sweep.directory(name, words)

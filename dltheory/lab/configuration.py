@@ -9,9 +9,6 @@ import dataclasses
 import difflib
 import functools
 import importlib
-import importlib.util
-import os
-import shutil
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -19,64 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ..record import allowed, check, check_value, is_group
-from .machine import cores
 from .store import HOUSE, one_line, short
 
 CONF = HOUSE / "conf"
 DEFAULT = "default"
-NEEDS = {
-    "joblib": "hydra_plugins.hydra_joblib_launcher",
-    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
-    "submitit_slurm": "submitit",
-}
-"""Packages that launchers need beside the required ones."""
 KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
 
 
 class UserError(Exception):
     """One line: the key, the value, what is allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Launcher:
-    """A launcher of Hydra and its settings."""
-
-    name: str
-    settings: Any
-
-    def __post_init__(self) -> None:
-        for key in ("batch", "n_jobs"):
-            value = self.settings.get(key)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and not (whole and (value >= 1 or (key == "n_jobs" and value == -1))):
-                raise UserError(f"hydra.launcher.{key}={value}: must be a whole number ≥ 1" + (" or -1" if key == "n_jobs" else ""))
-        if not isinstance(self.settings.get("wait", True), bool):
-            raise UserError(f"hydra.launcher.wait={self.settings.wait}: must be true or false")
-
-    @property
-    def waits(self) -> bool:
-        """Whether it returns only when all has been done."""
-        return bool(self.settings.get("wait", True))
-
-    def processes(self, jobs: int) -> int:
-        """How many processes of this machine it starts at once."""
-        if self.name not in {"joblib", "submitit_local"}:
-            return 1
-        asked = self.settings.get("n_jobs", -1)
-        return min(jobs, asked if asked > 0 else cores())
-
-    @contextlib.contextmanager
-    def environment(self, processes: int) -> Iterator[None]:
-        """What processes started in this block inherit, before they import JAX: a share of the cores and of device memory each."""
-        share = str(max(1, cores() // processes))
-        values = {"NPROC": share, "OMP_NUM_THREADS": share, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / processes:.3f}"}
-        added = {k: v for k, v in values.items() if k not in os.environ} if processes > 1 else {}
-        os.environ.update(added)
-        try:
-            yield
-        finally:
-            for key in added:
-                os.environ.pop(key)
 
 
 class Configurator:
@@ -170,17 +118,9 @@ class Configurator:
                         fields = ", ".join(f"{group}.{k}" for k in self.sizes[size][group])
                         raise UserError(f"{group}={option}: size={size} sets {fields} itself; choose one of the two")
 
-    def launcher(self, overrides: Sequence[str]) -> Launcher:
-        """Hydra's launcher by these `hydra/…` and `hydra.…` overrides, composed; raises `UserError`."""
-        chosen = next((o.partition("=")[2] for o in reversed(overrides) if o.partition("=")[0] == "hydra/launcher"), "basic")
-        if (module := NEEDS.get(chosen)) and not importlib.util.find_spec(module):
-            raise UserError(f"hydra/launcher={chosen}: needs {module.rpartition('.')[2]}, pip install 'dltheory[cluster]'")
-        if chosen == "submitit_slurm" and not shutil.which("sbatch"):
-            raise UserError(f"hydra/launcher={chosen}: there is no sbatch on this machine's PATH")
-        try:
-            return Launcher(chosen, self._compose(tuple(overrides), True).hydra.launcher)
-        except ValueError as error:  # of Hydra, where a launcher is null
-            raise UserError(f"hydra/launcher={chosen}: {one_line(error)}") from None
+    def hydra(self, overrides: Sequence[str]) -> Any:
+        """Hydra's own settings by these `hydra/…` and `hydra.…` overrides; raises `UserError`."""
+        return self._compose(tuple(overrides), True).hydra
 
     def figure(self, overrides: Sequence[str]) -> list[str]:
         """The sweep that makes the published figure, as overrides; those given win."""

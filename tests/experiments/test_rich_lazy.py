@@ -11,7 +11,7 @@ import pytest
 from dltheory import representation as theory
 from dltheory.data import Digits
 from dltheory.lab import experiment, load, load_sweep, main, store
-from dltheory.lab.runner import Program
+from dltheory.lab.program import Program
 from dltheory.models import MLPConfig
 from experiments import rich_lazy
 from experiments.rich_lazy import Config

@@ -12,7 +12,7 @@ from lab.decay import Config
 
 from dltheory.data import Digits
 from dltheory.lab.configuration import UserError
-from dltheory.lab.runner import Program
+from dltheory.lab.program import Program
 from dltheory.models import MLPConfig
 from experiments import rich_lazy
 
@@ -139,19 +139,17 @@ def test_eight_devices_share_a_sweep_with_the_same_results_and_one_compilation(t
         import sys; sys.path[:0] = [{house!r}, {house!r} + "/tests"]
         import jax, numpy as np
         from lab.test_program import NETWORKS, close
-        from dltheory.lab import runner
+        from dltheory.lab.program import Program, device_count
         from experiments.rich_lazy import Config
-        assert runner.device_count() == 8
-        program = runner.program("experiments.rich_lazy")
-        points = [runner.Point(Config(seed=k, **NETWORKS), None, []) for k in range(11)]
-        assert runner.at_once("experiments.rich_lazy", points, None) == (8, 1)
-        assert runner.at_once("experiments.rich_lazy", points, 2) == (16, 2)
-        configs = [p.config for p in points]
+        assert device_count() == 8
+        program = Program("experiments.rich_lazy")
+        configs = [Config(seed=k, **NETWORKS) for k in range(11)]
+        assert program.at_once(configs, None) == (8, 1) and program.at_once(configs, 2) == (16, 2)
         for lanes in (1, 2):
             outcomes = program.many(configs[:8], lanes) + program.many(configs[8:], lanes)
             assert len(program._compiled) == lanes, program._compiled.keys()
             assert not [o.error for o in outcomes if o.error]
-        alone = [runner.Program("experiments.rich_lazy")(c).result for c in (configs[0], configs[9])]
+        alone = [Program("experiments.rich_lazy")(c).result for c in (configs[0], configs[9])]
         close(outcomes[0].result, alone[0]); close(outcomes[9].result, alone[1])
         print("same")
     """

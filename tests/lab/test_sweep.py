@@ -14,9 +14,11 @@ import pytest
 import xarray as xr
 from shell import command
 
-from dltheory.lab import load, load_sweep, main, runner, store, sweep, task
-from dltheory.lab.configuration import Configurator, Launcher, UserError
+from dltheory.lab import load, load_sweep, main, store, sweep, task
+from dltheory.lab.configuration import Configurator, UserError
+from dltheory.lab.launcher import Launcher
 from dltheory.lab.machine import cores
+from dltheory.lab.program import program
 
 GRID = ["size=tiny", "rate=0.1,0.2,0.4", "seed=range(3)"]
 
@@ -40,9 +42,9 @@ def metadata(results):
 def test_64_points_are_64_runs_one_compilation_and_the_arrays_of_the_basic_launcher(results, monkeypatch, capsys):
     """The sweep of the README, with smaller networks."""
     words = ["-m", "size=tiny", "steps=60", "model.width=4", "init_scale=0.1,1,10,100", "seed=range(16)"]
-    runner.program.cache_clear()
+    program.cache_clear()
     main("experiments.rich_lazy", [*words, "hydra/launcher=vmap"])
-    assert len(runner.program("experiments.rich_lazy")._compiled) == 1
+    assert len(program("experiments.rich_lazy")._compiled) == 1
     assert "64 finished of 64 jobs" in capsys.readouterr().out
     ours = load_sweep(only(results))
     assert dict(ours.sizes) | {"init_scale": 4, "seed": 16} == dict(ours.sizes)
