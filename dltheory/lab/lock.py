@@ -68,7 +68,7 @@ class Locks:
     def release(self, path: Path) -> None:
         """Give a lock back, unless it was taken over meanwhile."""
         with self._guard:
-            text = self._held.pop(path)
+            text = self._held.pop(path, None)
             with contextlib.suppress(OSError):
                 if path.read_text() == text:
                     path.unlink()

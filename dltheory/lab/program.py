@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +57,10 @@ class Program:
         return Outcome(result, clock.seconds)
 
     def many(self, configs: list[Any], lanes: int) -> list[Outcome]:
-        """Runs of configurations of equal structure: in one call, `lanes` vmapped on each local device; with one lane on one device
-        as many calls, in threads. A batch that fails is halved, so that only those fail that would alone."""
-        if len(configs) <= 1:
+        """Runs of configurations of equal structure in one call, `lanes` vmapped on each local device. A batch that fails is halved,
+        so that only those fail that would alone."""
+        if len(configs) <= 1 or lanes * device_count() == 1:
             return [self(c) for c in configs]
-        if lanes * device_count() == 1:
-            threads = ThreadPoolExecutor(len(configs))
-            try:
-                return list(threads.map(self, configs))
-            finally:
-                threads.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for them
         loaded: list[Any] = [self._loaded(c) for c in configs]
         good = [(c, data) for c, data in zip(configs, loaded, strict=True) if not isinstance(data, Exception)]
         try:
@@ -78,18 +71,18 @@ class Program:
             done = iter([*part(good[:half]), *part(good[half:])])
         return [Outcome(error=data) if isinstance(data, Exception) else next(done) for data in loaded]
 
-    def at_once(self, configs: list[Any], lanes: int | None) -> tuple[int, int]:
-        """How many of these configurations to run together, and how many of them vmapped on each device. Where `lanes` is None: one
-        for each core of a CPU, as many as fit on an accelerator."""
+    def plan(self, configs: list[Any], lanes: int | None) -> tuple[int, int, int]:
+        """How many calls to make at a time, of how many of these configurations, and how many of them vmapped on each device. Where
+        `lanes` is None: a call for each core of a CPU, one call of as many as fit on an accelerator."""
         import jax
 
         devices = device_count()
         if len(configs) == 1 or not jax.tree.leaves(configs[0]):
-            return 1, 1
+            return 1, 1, 1
         if lanes is None and jax.default_backend() == "cpu":
-            return (cores() if devices == 1 else devices), 1
+            return (cores(), 1, 1) if devices == 1 else (1, devices, 1)
         lanes = lanes or self.fitting(configs, -(-len(configs) // devices))
-        return lanes * devices, lanes
+        return 1, lanes * devices, lanes
 
     def fitting(self, configs: list[Any], lanes: int) -> int:
         """`lanes`, halved until a batch of these configurations fits in the memory of each device."""

@@ -10,12 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from . import figures, store
 from .configuration import Configurator, UserError
 from .lock import Locks, lock_of, owner
+from .machine import cores
 from .program import program
 from .progress import watch
 from .store import StoreError
@@ -82,36 +84,49 @@ def compute(name: str, points: list[Point], lanes: int | None = 1, say: Callable
 
 
 def _compute_group(name: str, group: list[Point], lanes: int | None, locks: Locks, say: Callable[[str], None] | None) -> Iterator[Arrival]:
-    waiting, said = collections.deque(group), ""
-    plan = functools.cache(lambda: program(name).at_once([p.config for p in group], lanes))
-    while waiting:
-        ours: list[Point] = []
-        for _ in range(len(waiting)):
-            point = waiting.popleft()
-            if point.is_finished:
-                yield Arrival(point)
-            elif locks.take(lock_of(point.path)):
-                ours.append(point)
-                if len(ours) == plan()[0]:
-                    break
-            else:
-                waiting.append(point)
-        if ours:
-            try:
-                yield from _compute_ours(name, ours, plan()[1])
-            finally:
-                for point in ours:
-                    locks.release(lock_of(point.path))
-        elif waiting:
-            if say and (holder := owner(lock_of(waiting[0].path)) or said) != said:
-                say(f"waiting: {holder} computes this run")
-                said = holder
-            time.sleep(POLL)
+    waiting, running, said = collections.deque(group), set[Future[list[Arrival]]](), ""
+    plan = functools.cache(lambda: program(name).plan([p.config for p in group], lanes))
+    pool = ThreadPoolExecutor(cores())
+    try:
+        while waiting or running:
+            ours: list[Point] = []
+            for _ in range(len(waiting)):
+                point = waiting.popleft()
+                if point.is_finished:
+                    yield Arrival(point)
+                elif locks.take(lock_of(point.path)):
+                    ours.append(point)
+                    if len(ours) == plan()[1]:
+                        break
+                else:
+                    waiting.append(point)
+            if ours and plan()[0] == 1:
+                yield from _compute_ours(name, ours, plan()[2], locks)
+            elif ours:
+                running.add(pool.submit(lambda ours=ours: list(_compute_ours(name, ours, plan()[2], locks))))
+            if running and (not ours or len(running) == plan()[0]):
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (arrival for future in done for arrival in future.result())
+            elif waiting and not ours:
+                if say and (holder := owner(lock_of(waiting[0].path)) or said) != said:
+                    say(f"waiting: {holder} computes this run")
+                    said = holder
+                time.sleep(POLL)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for what is running
 
 
-def _compute_ours(name: str, points: list[Point], lanes: int) -> Iterator[Arrival]:
-    yield from (Arrival(p) for p in points if p.is_finished)
-    points = [p for p in points if not p.is_finished]
+def _compute_ours(name: str, points: list[Point], lanes: int, locks: Locks) -> Iterator[Arrival]:
+    """Compute and store what is not there yet, and release its locks."""
+    try:
+        yield from (Arrival(p) for p in points if p.is_finished)
+        yield from _compute_and_store(name, [p for p in points if not p.is_finished], lanes)
+    finally:
+        for point in points:
+            locks.release(lock_of(point.path))
+
+
+def _compute_and_store(name: str, points: list[Point], lanes: int) -> Iterator[Arrival]:
     outcomes = program(name).many([p.config for p in points], lanes)
     for point, outcome in zip(points, outcomes, strict=True):
         try:

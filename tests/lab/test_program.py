@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -42,7 +43,8 @@ def exact(config, outcome):
 def test_threads_give_the_bits_of_a_loop_with_one_program():
     program = Program("experiments.rich_lazy")
     configs = [rich_lazy.Config(seed=k, **NETWORKS) for k in range(5)]
-    together = program.many(configs, 1)
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(program, configs))
     assert len(program._compiled) == 1
     for config, outcome in zip(configs, together, strict=True):
         alone = program(config)
@@ -144,7 +146,7 @@ def test_eight_devices_share_a_sweep_with_the_same_results_and_one_compilation(t
         assert device_count() == 8
         program = Program("experiments.rich_lazy")
         configs = [Config(seed=k, **NETWORKS) for k in range(11)]
-        assert program.at_once(configs, None) == (8, 1) and program.at_once(configs, 2) == (16, 2)
+        assert program.plan(configs, None) == (1, 8, 1) and program.plan(configs, 2) == (1, 16, 2)
         for lanes in (1, 2):
             outcomes = program.many(configs[:8], lanes) + program.many(configs[8:], lanes)
             assert len(program._compiled) == lanes, program._compiled.keys()
