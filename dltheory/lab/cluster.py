@@ -31,8 +31,8 @@ class Remote:
         """Do the share, with as many threads as the task has cores."""
         os.environ["NPROC"] = str(cores())
         self.task.work(share)
-        if all(s.status in (*sweep.DONE, "failed") for s in sweep.statuses(self.task.where, verify=False)):
-            report.collect(self.task.where)
+        if sweep.is_over(self.task.where):
+            report.collect(self.task.where, sweep.statuses(self.task.where))
 
     def checkpoint(self, share: str) -> Any:
         """What to do after a requeue: the same."""
@@ -55,16 +55,14 @@ def submit(task: Task, shares: list[str], parameters: dict[str, Any]) -> str:
     return job
 
 
-def queued(job: str = "") -> dict[str, str] | None:
-    """State of each array task of this user that is waiting or running, {"12_3": "PENDING"}, of one job or of all; None if the
-    scheduler does not answer."""
+def queued() -> dict[str, str] | None:
+    """State of each array task of this user that is waiting or running, {"12_3": "PENDING"}; None if the scheduler does not answer."""
     words = ["squeue", "--me", "--array", "--noheader", "--format=%i %T"]
     try:
         lines = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return None
-    found = dict(line.split() for line in lines if line.strip())
-    return {i: state for i, state in found.items() if not job or i.partition("_")[0] == job}
+    return dict(line.split() for line in lines if line.strip())
 
 
 def ended(job: str) -> dict[str, str]:
@@ -76,16 +74,19 @@ def ended(job: str) -> dict[str, str]:
     return {}
 
 
-def submissions(where: Path) -> Iterator[tuple[str, list[str]]]:
-    """Job id and shares of each submission of a sweep, in order."""
-    found = [json.loads(f.read_text()) for f in (where / "slurm").glob("*.json")]
-    yield from ((s["job"], s["shares"]) for s in sorted(found, key=lambda s: int(s["job"])))
+def submissions(where: Path) -> list[tuple[str, list[str]]]:
+    """Job id and shares of each submission of a sweep, in order; a damaged note of one is left out."""
+    found: list[tuple[str, list[str]]] = []
+    for file in (where / "slurm").glob("*.json"):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            about = json.loads(file.read_text())
+            found.append((about["job"], about["shares"]))
+    return sorted(found, key=lambda s: int(s[0]))
 
 
-def tasks(where: Path) -> Iterator[tuple[str, str, set[int]]]:
+def tasks(where: Path, active: dict[str, str] | None) -> Iterator[tuple[str, str, set[int]]]:
     """Array task, state ("" once it has left the queue, "?" if the scheduler does not answer) and jobs, of each that was submitted."""
-    active = queued() if (submitted := list(submissions(where))) else {}
-    for job, shares in submitted:
+    for job, shares in submissions(where):
         for k, share in enumerate(shares):
             name = f"{job}_{k}" if len(shares) > 1 else job  # submitit makes no array of one
             yield name, "?" if active is None else active.get(name, ""), set(numbers(share))
@@ -93,14 +94,22 @@ def tasks(where: Path) -> Iterator[tuple[str, str, set[int]]]:
 
 def in_hand(where: Path) -> set[int]:
     """Jobs whose task is waiting or running."""
-    return {n for _, state, own in tasks(where) if state not in {"", "?"} for n in own}
+    active = queued() if submissions(where) else {}
+    return {n for _, state, own in tasks(where, active) if state not in {"", "?"} for n in own}
 
 
-def statuses(where: Path, verify: bool = False) -> list[sweep.Status]:
-    """`sweep.statuses` with what the scheduler knows of the jobs that are missing."""
+def statuses(where: Path, verify: bool = True) -> list[sweep.Status]:
+    """`sweep.statuses` with what the scheduler knows of the jobs that are not done."""
     out = sweep.statuses(where, verify)
+    return _with_tasks(where, out, queued()) if submissions(where) else out
+
+
+def _with_tasks(where: Path, out: list[sweep.Status], active: dict[str, str] | None) -> list[sweep.Status]:
     past = functools.cache(ended)
-    for task, state, own in tasks(where):
+    for s in out:
+        if s.status == "running" and s.task and active is not None and s.task not in active:
+            out[s.number] = dataclasses.replace(s, status="missing", reason=f"Slurm {s.task} has ended and left its lock")
+    for task, state, own in tasks(where, active):
         for n in own & {s.number for s in out if s.status in {"missing", "pending"}}:
             if state == "":
                 how = past(task.partition("_")[0]).get(task, "")
@@ -112,18 +121,18 @@ def statuses(where: Path, verify: bool = False) -> list[sweep.Status]:
     return out
 
 
-def wait(where: Path, job: str, total: int) -> None:
-    """Until no task of the job is waiting or running; shows how the sweep comes along."""
+def wait(where: Path) -> None:
+    """Until no task of the sweep is waiting or running; shows how the sweep comes along."""
     seen: set[int] = set()
     pause = 1.0
-    with counted(total) as tick:
+    with counted(len(sweep.manifest(where)["jobs"])) as tick:
         while True:
-            active = queued(job)
+            active = queued()
             for s in sweep.statuses(where, verify=False):
                 if s.number not in seen and s.status in (*sweep.DONE, "failed"):
                     seen.add(s.number)
                     tick(f"job {s.number}: {s.status}  {' '.join(s.overrides)}  {s.reason}".rstrip())
-            if active == {}:
+            if active is not None and not any(state for _, state, _ in tasks(where, active)):
                 return
             time.sleep(pause)
             pause = min(1.2 * pause, 20.0)

@@ -1,6 +1,7 @@
 """The command line of one experiment."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from . import claim, cluster, grid, report, store, sweep, task
 from .configuration import CONF, Configurator, UserError, describe, hydra_errors
 from .launcher import chosen_launcher
+from .progress import expected_seconds
 from .runner import chosen_size, compute_or_load
 from .store import Damaged, StoreError
 
@@ -33,8 +35,8 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     except (StoreError, Damaged) as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
-    except KeyboardInterrupt:
-        print("interrupted: finished runs are stored, the one in progress is not", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"interrupted: {str(interrupt) or 'finished runs are stored, the one in progress is not'}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)  # threads of a running program would crash an orderly exit
@@ -151,34 +153,40 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
     the submission.
     """
     name, is_hydra = configurator.name, lambda o: o.startswith(("hydra.", "hydra/"))
-    words, launcher = [o for o in overrides if not is_hydra(o)], [o for o in overrides if is_hydra(o)]
-    settings = chosen_launcher(configurator, launcher)
+    words, hydra_words = [o for o in overrides if not is_hydra(o)], [o for o in overrides if is_hydra(o)]
+    launcher = chosen_launcher(configurator, hydra_words)
     jobs = configurator.jobs(words)
     configs = [configurator.read(job) for job in jobs]
     where = sweep.directory(name, words)
-    sweep.start(where, name, words, launcher, jobs, [store.run_directory(name, c).absolute() for c in configs], force)
+    options = [*hydra_words, *(["strict=true"] if strict else []), *([f"runs_per_task={most}"] if most else [])]
+    sweep.start(where, name, words, options, jobs, [store.run_directory(name, c).absolute() for c in configs], force)
     standing, in_hand = sweep.statuses(where), cluster.in_hand(where)
     todo = {s.number: configs[s.number] for s in standing if s.status not in sweep.DONE and s.number not in in_hand}
     if todo:
         for number in todo:
             sweep.forget(where, number)
-        workers = settings.processes(len(todo))
+        workers = launcher.processes(len(todo))
         docstring = sys.modules[name].__doc__ or ""
-        parts = task.shares(todo, settings.name, workers, docstring, chosen_size(jobs[0]), most)
-        shared = ",".join(parts)
+        parts = task.shares(todo, launcher.name, workers, lambda n: expected_seconds(docstring, chosen_size(jobs[n])), most)
         quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
+        arguments = ["-m", *hydra_words, f"hydra.sweep.dir='{quoted}'", f"+share={','.join(parts)}"]
         try:
-            with hydra_errors(), settings.environment(workers):
-                hydra_main(configurator, ["-m", *launcher, f"hydra.sweep.dir='{quoted}'", f"+share={shared}"], task.Task(name, where))
+            with hydra_errors(), launcher.environment(workers):
+                hydra_main(configurator, arguments, task.Task(name, where))
         except (UserError, StoreError):
             raise
         except Exception as error:
             print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
-    if not settings.waits:
+    if not launcher.waits:
         if not todo:
             print(f"nothing to submit: {report.summary(cluster.statuses(where))}")
         return 0
-    bad, claims = report.collect(where)
+    if cluster.in_hand(where):
+        try:
+            cluster.wait(where)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"its Slurm jobs go on; python -m experiments status {shlex.quote(str(where))}") from None
+    bad, claims = report.collect(where, cluster.statuses(where))
     return int(bad > 0 or (strict and failed(claims)))
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.util
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,8 @@ class Configurator:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        if not importlib.util.find_spec(name):
+            raise UserError(f"{name}: no such experiment; python -m experiments lists them")
         self.cls = importlib.import_module(name).Config
         self.groups = {f.name: f for f in dataclasses.fields(self.cls) if is_group(f.type)}
         self.sizes = {DEFAULT: {}, **getattr(self.cls, "sizes", {})}
@@ -91,6 +94,8 @@ class Configurator:
             override = parse(text)
             key, values = override.key_or_group, values_of(override)
             if key.startswith(("hydra.", "hydra/")):
+                if key != "hydra/launcher" and (not key.startswith("hydra.launcher.") or key.endswith("_target_")):
+                    raise UserError(f"{key}: of Hydra's own settings only hydra/launcher and hydra.launcher.* can be chosen")
                 continue
             if override.is_delete():
                 raise UserError(f"{text}: fields cannot be removed")

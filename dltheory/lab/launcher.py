@@ -14,7 +14,6 @@ from .store import one_line
 
 NEEDS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
-    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
     "submitit_slurm": "submitit",
 }
 """Packages that launchers need beside the required ones."""
@@ -43,7 +42,7 @@ class Launcher:
 
     def processes(self, jobs: int) -> int:
         """How many processes of this machine it starts at once."""
-        if self.name not in {"joblib", "submitit_local"}:
+        if self.name != "joblib":
             return 1
         asked = self.settings.get("n_jobs", -1)
         return min(jobs, asked if asked > 0 else cores())

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .machine import is_alive, machine
+from .machine import is_alive, machine, slurm_task
 from .store import storing
 
 
@@ -23,14 +23,15 @@ def lock_of(run: Path) -> Path:
     return run.with_name(f".{run.name}.lock")
 
 
-def owner(lock: Path) -> str | None:
-    """Who holds a lock, in words; None if nobody does or its owner on this machine is gone."""
+def owner(lock: Path) -> tuple[str, str] | None:
+    """Who holds a lock, in words, and its Slurm task; None if nobody does or its owner on this machine is gone."""
     try:
         text = lock.read_text()
     except FileNotFoundError:
         return None
     about = _parsed(text)
-    return None if _is_dead(about) else f"process {about.get('pid', '?')} on {about.get('machine', 'an unknown machine')}"
+    words = f"process {about.get('pid', '?')} on {about.get('machine', 'an unknown machine')}"
+    return None if _is_dead(about) else (words, about.get("slurm", ""))
 
 
 class Locks:
@@ -74,16 +75,22 @@ class Locks:
                     path.unlink()
 
     def _create(self, path: Path) -> bool:
-        text = json.dumps({"machine": machine(), "pid": os.getpid(), "started": _started(os.getpid()), "token": uuid.uuid4().hex})
+        about = {"machine": machine(), "pid": os.getpid(), "started": _started(os.getpid()), "slurm": slurm_task()}
+        text = json.dumps(about | {"token": uuid.uuid4().hex})
         with storing(path):
             absent = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._made += reversed(absent)
             try:
-                with path.open("x") as file:
-                    file.write(text)
+                file = path.open("x")
             except FileExistsError:
                 return False
+            try:
+                with file:
+                    file.write(text)
+            except OSError:
+                path.unlink()
+                raise
         with self._guard:
             self._held[path] = text
         return True

@@ -21,7 +21,9 @@ def machine() -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine runs."""
+    """Whether a process of this machine runs; one that has ended and that nobody has waited for does not."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -35,6 +37,12 @@ def cores() -> int:
     """Cores that this process may use: those of the machine, of its Slurm task, of its share."""
     limits = [int(os.environ[k]) for k in ("NPROC", "SLURM_CPUS_PER_TASK") if os.environ.get(k, "").isdecimal()]
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *limits, 10**6) or 1
+
+
+def slurm_task() -> str:
+    """The Slurm task that this process belongs to, as `squeue` names it; empty outside Slurm."""
+    job, array, k = (os.environ.get(f"SLURM_{n}", "") for n in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID"))
+    return f"{array}_{k}" if array and k else job
 
 
 def slurm() -> dict[str, Any]:

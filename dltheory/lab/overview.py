@@ -1,6 +1,7 @@
 """What can be done with sweeps that were started before: see how they stand, go on with them, put them together again."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ def main(arguments: list[str]) -> None:
     except (store.StoreError, store.Damaged) as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
     sys.exit(code)
 
 
@@ -29,9 +33,12 @@ def everything() -> int:
     """One line for each sweep."""
     found = sorted((store.results() / "sweeps").glob("*/*/sweep.json"))
     for file in found:
-        about = sweep.manifest(file.parent)
-        print(f"{file.parent.name}  {store.short(about['experiment'])} {' '.join(about['overrides'])}")
-        print(f"    {report.summary(sweep.statuses(file.parent, verify=False))}")
+        try:
+            about = sweep.manifest(file.parent)
+            print(f"{file.parent.name}  {store.short(about['experiment'])} {' '.join(about['overrides'])}")
+            print(f"    {report.summary(cluster.statuses(file.parent, verify=False))}")
+        except store.Damaged as error:
+            print(f"{file.parent.name}  {error}")
     if not found:
         print(f"no sweeps under {store.results() / 'sweeps'}")
     return 0
@@ -40,19 +47,16 @@ def everything() -> int:
 def status(where: Path) -> int:
     """The table of a sweep's jobs; 1 if some failed."""
     jobs = cluster.statuses(where)
-    about = sweep.manifest(where)
     report.screen().print(report.table(jobs))
     print(report.summary(jobs))
-    if any(j.status in {"missing", "failed"} for j in jobs):
-        print(f"python -m experiments resume {where}")
-    elif all(j.status in sweep.DONE for j in jobs):
-        print(f"python -m experiments collect {where}   # {store.short(about['experiment'])}: table, dataset, claims, figure")
+    verb = "collect" if all(j.status in sweep.DONE for j in jobs) else "resume"
+    print(f"python -m experiments {verb} {shlex.quote(str(where))}")
     return int(any(j.status in {"failed", "diverged"} for j in jobs))
 
 
 def collect(where: Path) -> int:
     """Table, dataset, claims and figure once more; 1 unless all jobs have finished."""
-    bad, _ = report.collect(where)
+    bad, _ = report.collect(where, cluster.statuses(where))
     return int(bad > 0)
 
 
@@ -60,7 +64,7 @@ def resume(where: Path) -> int:
     """The sweep's own command again, which does only what is missing or failed."""
     about = sweep.manifest(where)
     os.environ["DLTHEORY_RESULTS"] = str(where.parents[2])
-    command.main(about["experiment"], ["-m", *about["overrides"], *about["launcher"]])
+    command.main(about["experiment"], ["-m", *about["overrides"], *about["options"]])
     return 0
 
 

@@ -16,6 +16,9 @@ from .configuration import UserError
 from .machine import cores
 from .store import one_line
 
+MOST_LANES = 256
+"""Runs vmapped on a device unless more are asked for: enough to fill it, and its results arrive before all is done."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -61,8 +64,7 @@ class Program:
         so that only those fail that would alone."""
         if len(configs) <= 1 or lanes * device_count() == 1:
             return [self(c) for c in configs]
-        loaded: list[Any] = [self._loaded(c) for c in configs]
-        good = [(c, data) for c, data in zip(configs, loaded, strict=True) if not isinstance(data, Exception)]
+        loaded, good = self._good(configs)
         try:
             done = iter(self._batch(*map(list, zip(*good, strict=True)), lanes) if len(good) > 1 else [self(c) for c, _ in good])
         except Exception:
@@ -85,20 +87,34 @@ class Program:
         return 1, lanes * devices, lanes
 
     def fitting(self, configs: list[Any], lanes: int) -> int:
-        """`lanes`, halved until a batch of these configurations fits in the memory of each device."""
+        """`lanes`, or `MOST_LANES`, halved until a batch of these configurations fits in the memory of each device. What goes wrong
+        otherwise is left for `many` to find."""
         import jax
 
         room = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", math.inf)
+        lanes = min(lanes, MOST_LANES)
         while lanes > 1:
-            first = configs[: lanes * device_count()]
+            good = self._good(configs[: lanes * device_count()])[1]
             try:
-                need = self._prepared(first, [self._load(c) for c in first], lanes)[0].memory_analysis()
+                need = self._prepared(*map(list, zip(*good, strict=True)), lanes)[0].memory_analysis()
                 if need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes <= 0.8 * room:
                     break
             except jax.errors.JaxRuntimeError:
                 pass
+            except Exception:
+                break
             lanes //= 2
         return lanes
+
+    def _good(self, configs: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+        """The data of each configuration or the error of reading it; and those configurations that have data, with it."""
+        loaded: list[Any] = []
+        for config in configs:
+            try:
+                loaded.append(self._load(config))
+            except Exception as error:
+                loaded.append(error)
+        return loaded, [(c, data) for c, data in zip(configs, loaded, strict=True) if not isinstance(data, Exception)]
 
     def _batch(self, configs: list[Any], data: list[Any], lanes: int) -> list[Outcome]:
         import jax
@@ -154,12 +170,6 @@ class Program:
             return (self.module.load(config),)
         except (ValueError, OSError) as error:
             raise UserError(one_line(error)) from None
-
-    def _loaded(self, config: Any) -> Any:
-        try:
-            return self._load(config)
-        except Exception as error:
-            return error
 
 
 def parallel(run: Callable[..., Any], shared: Any, lanes: int) -> Any:

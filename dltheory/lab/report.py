@@ -16,9 +16,9 @@ SHOWN = 40
 """Jobs of a table on the screen; of a longer sweep it shows those that are not finished."""
 
 
-def collect(where: Path, jobs: list[sweep.Status] | None = None) -> tuple[int, list[dict[str, Any]]]:
-    """Table, dataset, claims and figure of a sweep, printed and beside it. The number of jobs that have not finished, and the claims."""
-    jobs = sweep.statuses(where) if jobs is None else jobs
+def collect(where: Path, jobs: list[sweep.Status]) -> tuple[int, list[dict[str, Any]]]:
+    """Table, dataset, claims and figure of a sweep whose jobs stand so, printed and beside it. The number of jobs that have not
+    finished, and the claims."""
     module = importlib.import_module(sweep.manifest(where)["experiment"])
     (where / "multirun.yaml").unlink(missing_ok=True)
     console = screen()
@@ -35,10 +35,9 @@ def _together(where: Path, module: Any, done: list[sweep.Status], console: Any) 
     import numpy as np
 
     claims: list[dict[str, Any]] = []
-    loaded = [store.load(j.run) for j in done]
-    data = sweep.combine(done, loaded)
-    store.replace_file(where / "sweep.nc", lambda draft: draft.write_bytes(bytes(data.to_netcdf(engine="h5netcdf"))))
-    runs = sweep.combine(done, loaded, unfold=False)
+    runs = sweep.combine([store.load(j.run) for j in done])
+    data = sweep.unfolded(runs, sweep.swept_keys(done))
+    store.replace_file(where / "sweep.nc", lambda draft: draft.write_bytes(store.netcdf(data)))
     if hasattr(module, "claims_sweep"):
         tiny = any(chosen_size(j.overrides) == "tiny" for j in done)
         with np.errstate(all="ignore"):

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import importlib
@@ -72,7 +73,7 @@ class Arrival:
 def compute(name: str, points: list[Point], lanes: int | None = 1, say: Callable[[str], None] | None = None) -> Iterator[Arrival]:
     """Each point as soon as it is on disk; raises `StoreError`. Points of equal structure are one program, `lanes` at a time on each
     device; None is a loop on each core of a CPU, and as many as fit on an accelerator. What others are computing is left to them and
-    waited for."""
+    waited for. The computing is done in threads, so that this one can answer signals."""
     import jax
 
     by_structure: dict[Any, list[Point]] = {}
@@ -100,27 +101,27 @@ def _compute_group(name: str, group: list[Point], lanes: int | None, locks: Lock
                         break
                 else:
                     waiting.append(point)
-            if ours and plan()[0] == 1:
-                yield from _compute_ours(name, ours, plan()[2], locks)
-            elif ours:
-                running.add(pool.submit(lambda ours=ours: list(_compute_ours(name, ours, plan()[2], locks))))
+            if ours:
+                work = functools.partial(_compute_ours, name, ours, plan()[2], locks)
+                running.add(pool.submit(contextvars.copy_context().run, work))
             if running and (not ours or len(running) == plan()[0]):
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (arrival for future in done for arrival in future.result())
             elif waiting and not ours:
-                if say and (holder := owner(lock_of(waiting[0].path)) or said) != said:
-                    say(f"waiting: {holder} computes this run")
-                    said = holder
+                holder = owner(lock_of(waiting[0].path))
+                if say and holder and holder[0] != said:
+                    said = holder[0]
+                    say(f"waiting: {said} computes this run")
                 time.sleep(POLL)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for what is running
 
 
-def _compute_ours(name: str, points: list[Point], lanes: int, locks: Locks) -> Iterator[Arrival]:
+def _compute_ours(name: str, points: list[Point], lanes: int, locks: Locks) -> list[Arrival]:
     """Compute and store what is not there yet, and release its locks."""
     try:
-        yield from (Arrival(p) for p in points if p.is_finished)
-        yield from _compute_and_store(name, [p for p in points if not p.is_finished], lanes)
+        found = [Arrival(p) for p in points if p.is_finished]
+        return [*found, *_compute_and_store(name, [p for p in points if not p.is_finished], lanes)]
     finally:
         for point in points:
             locks.release(lock_of(point.path))

@@ -126,7 +126,8 @@ def described_by(path: Path) -> dict[str, Any]:
     except ValueError:
         raise Damaged(f"{file}: is truncated or not JSON {REMEDY}") from None
     if not isinstance(about, dict) or not {"status", "seconds", "sha256"} <= set(about):
-        raise Damaged(f"{file}: is not what was written {REMEDY}")
+        older = isinstance(about, dict) and "status" in about and "sha256" not in about
+        raise Damaged(f"{file}: {'was written by an older version' if older else 'is not what was written'} {REMEDY}")
     return about
 
 
@@ -286,11 +287,16 @@ def save(path: Path, data: Any, metadata: dict[str, Any], force: bool = False) -
     """Store a finished result and its metadata under `path`; raises `StoreError`."""
     configuration = json.dumps(metadata["config"], ensure_ascii=False)
     arrays = data.drop_vars([k for k in metadata["config"] if k in data.coords]).assign_attrs(configuration=configuration)
-    packed = {n: {"zlib": True, "complevel": 4} for n, v in arrays.data_vars.items() if v.ndim and v.dtype.kind in "fiub"}
-    result = bytes(arrays.to_netcdf(engine="h5netcdf", encoding=packed))
+    result = netcdf(arrays)
     with Draft(path, force) as draft, storing(path):
         write_through(draft / "result.nc", result)
         write_through(draft / "metadata.json", signed(metadata, result))
+
+
+def netcdf(data: Any) -> bytes:
+    """A Dataset as a netCDF4 file, its arrays compressed; in memory, so that a full disk is met only in plain writing."""
+    packed = {n: {"zlib": True, "complevel": 4} for n, v in data.data_vars.items() if v.ndim and v.dtype.kind in "fiub"}
+    return bytes(data.to_netcdf(engine="h5netcdf", encoding=packed))
 
 
 def write_through(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ DONE = ("finished", "diverged")
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """How a job stands: finished, diverged, failed, running, pending or missing; why, and what that is known from."""
+    """How a job stands: finished, diverged, failed, running, pending or missing; why; the seconds it took, the Slurm task at it."""
 
     number: int
     status: str
@@ -27,6 +27,7 @@ class Status:
     run: Path
     reason: str = ""
     seconds: float = math.nan
+    task: str = ""
 
 
 def directory(name: str, overrides: list[str]) -> Path:
@@ -44,26 +45,30 @@ def find(text: str) -> Path:
     raise FileNotFoundError(f"{text}: no sweep there; sweeps are under {store.results() / 'sweeps'}")
 
 
-def start(where: Path, name: str, overrides: list[str], launcher: list[str], jobs: list[list[str]], paths: list[Path], force: bool) -> None:
-    """Write what the sweep consists of. With `force`, what is there now must be computed again, also by whoever resumes the sweep."""
+def start(
+    where: Path, name: str, overrides: list[str], options: list[str], jobs: list[list[str]], paths: list[Path], force: bool = False
+) -> None:
+    """Write what the sweep consists of, and by which `options` it was asked for. With `force`, what is there now must be computed
+    again, also by whoever resumes the sweep."""
     check_writable(where)
     before: dict[str, str] = {}
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    with contextlib.suppress(OSError, store.Damaged):
         before = {job["run"]: job["replaces"] for job in manifest(where)["jobs"]}
     with store.storing(where):
         where.mkdir(parents=True, exist_ok=True)
     runs = [os.path.relpath(path, where) for path in paths]
     replaces = [store.stamp(where / run) if force else before.get(run, "") for run in runs]
     listed = [{"overrides": o, "run": r, "replaces": s} for o, r, s in zip(jobs, runs, replaces, strict=True)]
-    store.write_json(where / "sweep.json", {"experiment": name, "overrides": overrides, "launcher": launcher, "jobs": listed})
+    store.write_json(where / "sweep.json", {"experiment": name, "overrides": overrides, "options": options, "jobs": listed})
 
 
 def manifest(where: Path) -> dict[str, Any]:
     """What `start` wrote; `Damaged` if it is not that any more."""
-    try:
-        return json.loads((where / "sweep.json").read_text())
-    except ValueError:
-        raise store.Damaged(f"{where / 'sweep.json'}: is truncated or not JSON (the sweep's command writes it again)") from None
+    with contextlib.suppress(ValueError):
+        about = json.loads((where / "sweep.json").read_text())
+        if isinstance(about, dict) and {"experiment", "overrides", "options", "jobs"} <= set(about):
+            return about
+    raise store.Damaged(f"{where / 'sweep.json'}: is not what was written (the sweep's command writes it again)")
 
 
 def job_file(where: Path, number: int) -> Path:
@@ -97,10 +102,15 @@ def _status(where: Path, number: int, job: dict[str, Any], verify: bool) -> Stat
         status, _, reason = about["status"].partition(": ")
         return Status(**known, status=status, reason=reason, seconds=sum(about["seconds"].values()))
     if holder := owner(lock_of(path)):
-        return Status(**known, status="running", reason=holder)
+        return Status(**known, status="running", reason=holder[0], task=holder[1])
     if note.get("run") == job["run"] and note.get("status") == "failed":
         return Status(**known, status="failed", reason=note.get("reason", ""))
     return Status(**known, status="missing", reason="not computed yet")
+
+
+def is_over(where: Path) -> bool:
+    """Whether each job has a run or a note of its failure; looks at names only."""
+    return all((where / job["run"]).exists() or job_file(where, k).exists() for k, job in enumerate(manifest(where)["jobs"]))
 
 
 def load_sweep(path: str | Path, unfold: bool = True) -> Any:
@@ -113,23 +123,30 @@ def load_sweep(path: str | Path, unfold: bool = True) -> Any:
     done = [s for s in statuses(where, verify=False) if s.status in DONE]
     if not done:
         raise FileNotFoundError(f"{path}: no finished run in this sweep")
-    return combine(done, [store.load(s.run) for s in done], unfold)
+    flat = combine([store.load(s.run) for s in done])
+    return unfolded(flat, swept_keys(done)) if unfold else flat
 
 
-def combine(done: list[Status], runs: list[Any], unfold: bool = True) -> Any:
-    """`load_sweep` of the runs of these jobs, all of which are done."""
+def combine(runs: list[Any]) -> Any:
+    """Runs along `run`, with every scalar of the configuration as a coordinate."""
     import xarray as xr
 
     scalars = {n: c for r in runs for n, c in r.coords.items() if not c.ndim}
     fill = lambda c: "" if c.dtype.kind in "UO" else math.nan
     runs = [r.assign_coords({n: fill(c) for n, c in scalars.items() if n not in r.coords}) for r in runs]
-    join: dict[str, Any] = {"data_vars": "all", "compat": "equals", "join": "outer", "combine_attrs": "drop_conflicts"}
-    data = xr.concat(runs, "run", coords=list(scalars), **join)
-    swept = [k for k in swept_keys(done) if k in scalars]
-    grid = math.prod(len(set(data[k].values.tolist())) for k in swept) == data.sizes["run"]
-    if not (unfold and swept and grid):
-        return data
-    data = xr.concat(runs, "run", coords="different", **join)
+    return xr.concat(runs, "run", coords=list(scalars), data_vars="all", compat="equals", join="outer", combine_attrs="drop_conflicts")
+
+
+def unfolded(flat: Any, keys: list[str]) -> Any:
+    """A full grid in the swept `keys`, what all runs share as scalars; the runs as they are if they are no full grid."""
+    swept = [k for k in keys if k in flat.coords]
+    values = [flat[k].values.tolist() for k in swept]
+    points = set(zip(*values, strict=True))
+    if not swept or not len(points) == math.prod(len(set(v)) for v in values) == flat.sizes["run"]:
+        return flat
+    alike = lambda c: c.dims == ("run",) and len(set(c.values.tolist())) == 1
+    shared = {n: c.values[0] for n, c in flat.coords.items() if n not in swept and alike(c)}
+    data = flat.drop_vars(list(shared)).assign_coords(shared)
     return data.swap_dims(run=swept[0]) if len(swept) == 1 else data.set_index(run=swept).unstack("run")
 
 

@@ -10,13 +10,13 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from . import store, sweep
 from .configuration import Configurator, UserError
-from .progress import counted, expected_seconds
+from .progress import counted
 from .runner import Arrival, Point, chosen_size, compute, judge, present
 
 TASK_SECONDS = 600.0
@@ -93,23 +93,24 @@ class Task:
         return f"job {number}: {status}{known}  {' '.join(point.overrides)}  {reason}".rstrip()
 
 
-def shares(todo: dict[int, Any], launcher: str, workers: int, docstring: str, size: str, most: int | None) -> list[str]:
+def shares(
+    todo: dict[int, Any], launcher: str, workers: int, expected: Callable[[int], float | None], most: int | None = None
+) -> list[str]:
     """The jobs of `todo` ({number: configuration}) in tasks, each of one structure where tasks are processes of their own: one task
-    for a launcher within this process, as many as workers for local processes, `TASK_SECONDS` of runs on a cluster; never more
-    than `most` jobs in one."""
+    for a launcher within this process, as many as workers for local processes; on a cluster runs of `TASK_SECONDS`, by the seconds
+    `expected` of a job (a minute where it does not say). Never more than `most` jobs in one."""
     import jax
 
     if launcher in {"basic", "vmap"}:
-        groups, limit = [list(todo)], most or len(todo)
-    else:
-        by_structure: dict[Any, list[int]] = {}
-        for number, config in todo.items():
-            by_structure.setdefault(jax.tree.structure(config), []).append(number)
-        groups = list(by_structure.values())
-        each = expected_seconds(docstring, size) or 60.0
-        limit = most or (max(1, int(TASK_SECONDS / each)) if launcher == "submitit_slurm" else 0)
-    parts = lambda group: math.ceil(len(group) / limit) if limit else min(workers, len(group))
-    return [spell(part) for group in groups for part in split(group, parts(group))]
+        return [spell(part) for part in split(list(todo), math.ceil(len(todo) / (most or len(todo))))]
+    groups: dict[Any, list[int]] = {}
+    for number, config in todo.items():
+        groups.setdefault(jax.tree.structure(config), []).append(number)
+    out: list[str] = []
+    for group in groups.values():
+        limit = most or (max(1, int(TASK_SECONDS / (expected(group[0]) or 60.0))) if launcher == "submitit_slurm" else None)
+        out += map(spell, split(group, math.ceil(len(group) / limit) if limit else min(workers, len(group))))
+    return out
 
 
 def split(group: list[int], parts: int) -> list[list[int]]:

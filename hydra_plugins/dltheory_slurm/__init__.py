@@ -1,5 +1,6 @@
 """`hydra/launcher=submitit_slurm`: a sweep as one Slurm job array."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 
 
 class SlurmLauncher(Launcher):
-    """Submits the tasks; with `wait` it stays until all have ended, otherwise it returns at once."""
+    """Submits the tasks and returns; with `wait`, whoever called waits until they have ended."""
 
     def __init__(self, wait: bool, **parameters: Any) -> None:
         self.wait, self.parameters = wait, parameters
@@ -23,17 +24,11 @@ class SlurmLauncher(Launcher):
         """Submit a task for each share of the sweep."""
         from omegaconf import OmegaConf
 
-        from dltheory.lab import cluster, task
+        from dltheory.lab import cluster
 
         shares = [overrides[0].partition("=")[2] for overrides in job_overrides]
         parameters = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in self.parameters.items()}
         job = cluster.submit(self.task, shares, parameters)
-        look = f"python -m experiments status {self.task.where}"
-        print(f"Slurm job {job}: {len(shares)} tasks, logs under {self.task.where / 'slurm'}\n{look}", flush=True)
-        if self.wait:
-            try:
-                cluster.wait(self.task.where, job, sum(len(task.numbers(s)) for s in shares))
-            except KeyboardInterrupt:
-                print(f"Slurm job {job} goes on: {look}", flush=True)
-                raise
+        print(f"Slurm job {job}: {len(shares)} tasks, logs under {self.task.where / 'slurm'}")
+        print(f"python -m experiments status {shlex.quote(str(self.task.where))}", flush=True)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]

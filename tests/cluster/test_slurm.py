@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from shell import command
 
 from dltheory.lab import cluster, load_sweep, sweep
+from dltheory.lab.lock import lock_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(600)]
 
@@ -81,7 +83,7 @@ def test_64_runs_one_task_cancelled_one_requeued_and_resume_does_only_the_rest(t
     assert resumed.returncode == 0 and "64 finished of 64 jobs" in resumed.stdout, resumed.stdout + resumed.stderr
     assert done.items() <= metadata(tmp_path).items() and len(metadata(tmp_path)) == 64
     new = [m for run, m in metadata(tmp_path).items() if run not in done]
-    assert {m["slurm"]["job_id"] for m in new} == {list(cluster.submissions(where))[1][0]}
+    assert {m["slurm"]["job_id"] for m in new} == {cluster.submissions(where)[1][0]}
     assert not list((tmp_path / "results" / "runs").rglob(".*")), "no lock or draft is left"
 
     local = command("experiments.rich_lazy", "-m", "size=tiny", "init_scale=0.1,10", "seed=2,15", cwd=tmp_path / "results")
@@ -101,7 +103,7 @@ def test_submit_returns_at_once_and_the_last_task_puts_the_sweep_together(tmp_pa
     assert len(cluster.in_hand(where)) >= 5
     assert re.search(r"(pending|running)", command("experiments", "status", where.name, cwd=tmp_path).stdout)
     again = command("scripts.submit", *words, cwd=tmp_path)
-    assert again.returncode == 0 and "nothing" in again.stdout and len(list(cluster.submissions(where))) == 1
+    assert again.returncode == 0 and "nothing" in again.stdout and len(cluster.submissions(where)) == 1
     wait_for(lambda: not cluster.in_hand(where))
     assert (where / "sweep.nc").exists() and load_sweep(where).sizes["seed"] == 6
     assert "6 finished of 6 jobs" in command("experiments", "status", where.name, cwd=tmp_path).stdout
@@ -142,6 +144,51 @@ def test_the_signal_before_a_time_limit_requeues_and_nothing_is_done_again(tmp_p
     after = metadata(tmp_path)
     assert before.items() <= after.items()
     assert {m["slurm"].get("restart_count", "0") for m in after.values()} == {"0", "1"}
+
+
+def test_the_signal_reaches_a_task_in_the_middle_of_one_long_run(tmp_path):
+    """While a compiled program runs, the thread that answers signals is free."""
+    words = ["size=tiny", "steps=1000000", "every=1000", "init_scale=0.5"]
+    assert command("scripts.submit", "rich_lazy", *words, "hydra.launcher.cpus_per_task=1", cwd=tmp_path).returncode == 0
+    where = only(tmp_path)
+    ((job, _),) = cluster.submissions(where)
+    running = lambda: [s for s in sweep.statuses(where, False) if s.status == "running"]
+    (found,) = wait_for(running)
+    assert found.task == job
+    time.sleep(12)
+    assert running(), "the program is not long enough"
+    assert slurm("scancel", "--signal=USR2", job).returncode == 0
+    wait_for(lambda: "Restarts=1" in slurm("scontrol", "show", "job", job).stdout, 20)
+    assert metadata(tmp_path) == {}
+    slurm("scancel", job)
+    wait_for(lambda: not cluster.in_hand(where))
+    (left,) = cluster.statuses(where)
+    assert left.status == "missing" and f"Slurm {job} has ended" in left.reason
+
+
+def test_the_command_again_waits_for_what_is_in_hand(tmp_path):
+    words = ["-m", "seed=range(4)", "pause=3", "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1"]
+    first = command("lab.decay", *words, cwd=tmp_path, background=True)
+    where = wait_for(lambda: next((tmp_path / "results").glob("sweeps/*/*/slurm/*.json"), None)).parents[1]
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate(timeout=30)
+    assert first.returncode == 130 and err.startswith("interrupted: its Slurm jobs go on") and err.count("\n") == 1
+    again = command("lab.decay", *words, cwd=tmp_path)
+    assert again.returncode == 0 and "4 finished of 4 jobs" in again.stdout, again.stdout + again.stderr
+    assert len(cluster.submissions(where)) == 1
+
+
+def test_a_lock_left_by_a_task_that_is_gone_is_not_called_running(tmp_path):
+    assert command("lab.decay", "-m", "seed=0,1", cwd=tmp_path).returncode == 0
+    where = only(tmp_path)
+    run = sweep.statuses(where)[1].run
+    run.rename(tmp_path / "away")
+    lock_of(run).write_text(json.dumps({"machine": "node7", "pid": 1, "started": "", "slurm": "999999_1", "token": ""}))
+    (where / "slurm").mkdir()
+    (where / "slurm" / "999999.json").write_text(json.dumps({"job": "999999", "shares": ["j0", "j1"]}))
+    shown = command("experiments", "status", where, cwd=tmp_path)
+    assert "Slurm 999999_1 has ended and left its lock" in shown.stdout and "resume" in shown.stdout
+    assert "1 missing" in command("experiments", "status", cwd=tmp_path).stdout
 
 
 def test_a_job_that_fails_is_reported_and_only_it_is_tried_again(tmp_path):

@@ -145,8 +145,11 @@ def test_groups_run_end_to_end(results, fields):
 
 
 def test_adam_runs(results):
-    with jax.numpy_dtype_promotion("standard"):  # optax's own Adam mixes types
+    jax.config.update("jax_numpy_dtype_promotion", "standard")  # optax's own Adam mixes types
+    try:
         data = experiment("rich_lazy", size="tiny", steps=100, optimizer="adam")
+    finally:
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
     assert float(data["optimizer.rate"]) == 1e-3 and np.allclose(data.rate, 1e-3)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from shell import command
 
-from dltheory.lab import load, load_sweep, main, sweep
+from dltheory.lab import load, load_sweep, main, overview, sweep
 from dltheory.lab.lock import lock_of
 from dltheory.lab.store import Damaged
 
@@ -256,13 +256,17 @@ def test_a_damaged_run_is_named_and_computed_again_only_when_forced(tmp_path, mo
     assert (run / "result.nc").read_bytes() == good and hidden(tmp_path) == []
 
 
-@pytest.mark.parametrize("file", ["sweep.json", "jobs/1.json", "claims.json of a run"])
-def test_damaged_notes_of_a_sweep_are_written_again(tmp_path, monkeypatch, capsys, file):
+@pytest.mark.parametrize("text", ['{"experi', "{}", "[]", ""])
+@pytest.mark.parametrize("file", ["sweep.json", "jobs/1.json", "slurm/7.json", "claims.json of a run"])
+def test_damaged_notes_of_a_sweep_are_written_again(tmp_path, monkeypatch, capsys, file, text):
     monkeypatch.setenv("DLTHEORY_RESULTS", str(tmp_path / "results"))
     main("lab.decay", ["-m", "seed=0,1"])
     where = only(tmp_path)
     path = where / file if "run" not in file else sweep.statuses(where)[0].run / "claims.json"
-    path.write_text('{"experi')
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    overview.everything()
+    assert only(tmp_path).name in capsys.readouterr().out
     if file == "sweep.json":
         with pytest.raises(Damaged, match=r"sweep\.json"):
             load_sweep(where)

@@ -1,5 +1,6 @@
 """Locks: one owner at a time, taken over from the dead, never from the living, whatever the clocks say."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from dltheory.lab import lock
 from dltheory.lab.lock import Locks, lock_of, owner
 from dltheory.lab.machine import machine
 from dltheory.lab.store import StoreError
@@ -28,7 +31,7 @@ def plant(path, **about):
 def test_one_owner_at_a_time_and_nothing_left(path):
     with Locks() as first, Locks() as second:
         assert first.take(path) and not first.take(path) and not second.take(path)
-        assert owner(path) == f"process {os.getpid()} on {machine()}"
+        assert owner(path) == (f"process {os.getpid()} on {machine()}", "")
         first.release(path)
         assert owner(path) is None and second.take(path) and not first.take(path)
     assert not path.exists() and not path.parent.exists(), "what was made for the lock alone is gone"
@@ -40,6 +43,40 @@ def test_a_dead_owner_of_this_machine_is_replaced_at_once(path):
     plant(path, machine=machine(), pid=gone.pid)
     with Locks() as locks:
         assert owner(path) is None and locks.take(path)
+
+
+def test_a_dead_owner_that_nobody_waited_for_is_replaced_at_once(path):
+    """A zombie: killed, its parent busy with other things."""
+    zombie = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    plant(path, machine=machine(), pid=zombie.pid, started=lock._started(zombie.pid))
+    with Locks() as locks:
+        assert not locks.take(path)
+        zombie.kill()
+        time.sleep(0.5)
+        assert owner(path) is None and locks.take(path)
+    zombie.wait()
+
+
+def test_a_full_disk_leaves_no_empty_lock(path, monkeypatch):
+    honest = Path.open
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda self, mode="r", *a, **k: (Full if mode == "x" else lambda f: f)(honest(self, mode, *a, **k)))
+    with Locks() as locks, pytest.raises(StoreError, match="No space left"):
+        locks.take(path)
+    assert not path.exists()
 
 
 def test_a_process_number_used_again_is_not_the_owner(path):

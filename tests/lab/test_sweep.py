@@ -65,14 +65,12 @@ def test_64_points_are_64_runs_one_compilation_and_the_arrays_of_the_basic_launc
         ["hydra/launcher=vmap", "hydra.launcher.batch=4"],
         ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
         ["hydra/launcher=joblib", "runs_per_task=1"],
-        ["hydra/launcher=submitit_local"],
     ],
     ids=" ".join,
 )
 def test_every_launcher_gives_the_same_runs(tmp_path, launcher):
-    for module in {"joblib": "joblib", "submitit_local": "submitit"}.items():
-        if module[0] in launcher[0]:
-            pytest.importorskip(module[1])
+    if "joblib" in launcher[0]:
+        pytest.importorskip("joblib")
     (tmp_path / "a b,c=d'e").mkdir()  # what users call their folders
     out = command("lab.decay", "-m", *GRID, *launcher, cwd=tmp_path / "a b,c=d'e")
     assert out.returncode == 0 and "9 finished of 9 jobs" in out.stdout, out.stdout + out.stderr
@@ -108,7 +106,7 @@ def test_the_parent_of_worker_processes_never_touches_the_device(tmp_path):
 import sys
 from jax._src import xla_bridge
 from dltheory.lab import command, report
-report.collect = lambda where: (int(xla_bridge.backends_are_initialized()), [])
+report.collect = lambda where, jobs: (int(xla_bridge.backends_are_initialized()), [])
 command.main("lab.decay", ["-m", "seed=range(2)", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"])
 """
     pytest.importorskip("joblib")
@@ -208,6 +206,30 @@ def test_resume_does_only_what_is_missing(tmp_path):
     assert command("experiments", "resume", "nowhere", cwd=tmp_path).returncode == 2
 
 
+def test_resume_keeps_what_the_sweep_was_asked_for(results, capsys):
+    main("lab.decay", ["-m", "size=tiny", "seed=range(3)", "runs_per_task=2", "strict=true", "hydra/launcher=vmap"])
+    assert sweep.manifest(only(results))["options"] == ["hydra/launcher=vmap", "strict=true", "runs_per_task=2"]
+
+
+def test_one_unreadable_point_fails_alone_also_where_lanes_are_fitted_to_an_accelerator(results, capsys, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with pytest.raises(SystemExit) as stop:
+        main("lab.decay", ["-m", "seed=range(6)", "broken=2", "hydra/launcher=vmap"])
+    assert stop.value.code == 1 and "5 finished, 1 failed of 6 jobs" in capsys.readouterr().out
+    assert [key[0][0] for key in program("lab.decay")._compiled if key[0]][-1] == 6, "as many lanes as points"
+
+
+@pytest.mark.parametrize("words", [["status", "a", "b"], ["resume"], ["collect"], ["statsu"], ["status", "0123456789ab"]])
+def test_a_wrong_word_about_sweeps_is_one_line_and_exit_2(tmp_path, words):
+    out = command("experiments", *words, cwd=tmp_path)
+    assert out.returncode == 2 and out.stderr.startswith("error: ") and out.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_an_unknown_experiment_is_one_line_and_exit_2(tmp_path):
+    out = command("scripts.submit", "nosuch", "seed=1", cwd=tmp_path)
+    assert out.returncode == 2 and out.stderr == "error: experiments.nosuch: no such experiment; python -m experiments lists them\n"
+
+
 def test_force_computes_all_again_once_also_when_resumed(results, capsys):
     main("lab.decay", ["-m", "size=tiny", "seed=range(3)"])
     stamps = {f: f.read_text() for f in results.rglob("metadata.json")}
@@ -256,13 +278,14 @@ def test_shares_are_whole_disjoint_and_of_one_structure():
         ("submitit_slurm", 1, 5, 8),
         ("submitit_slurm", 1, 1, 37),
     ):
-        parts = [task.numbers(s) for s in task.shares(todo, launcher, workers, "Time: default 6 s.", "default", most)]
+        parts = [task.numbers(s) for s in task.shares(todo, launcher, workers, lambda n: 6.0, most)]
         assert len(parts) == expected and sorted(n for part in parts for n in part) == list(todo)
         assert most is None or max(map(len, parts)) <= most
         if launcher not in {"basic", "vmap"}:
             assert all(len({jax.tree.structure(todo[k]) for k in part}) == 1 for part in parts)
-    hours = task.shares(todo, "submitit_slurm", 1, "Time: default 2 h.", "default", None)
-    assert len(hours) == 37, "a run of hours is a task of its own"
+    mixed = task.shares(todo, "submitit_slurm", 1, lambda n: 7200.0 if n % 2 else 6.0)
+    assert len(mixed) == 19 + 1, "a run of hours is a task of its own, those of seconds are together"
+    assert len(task.shares(todo, "submitit_slurm", 1, lambda n: None)) == 2 * 2, "ten minutes of runs of a minute"
 
 
 def test_processes_of_one_slurm_task_begin_at_different_runs(monkeypatch):
