@@ -22,6 +22,8 @@ from .machine import cores, git, is_alive, machine, slurm, versions
 
 HOUSE = Path(__file__).parents[2]
 PRESENTATION = ("plot", "claims")
+FORMAT = 2
+"""How runs are stored; a part of their ids, so that runs of another format are not taken for damaged ones."""
 
 
 def results() -> Path:
@@ -84,7 +86,7 @@ def code(name: str) -> dict[str, str]:
 
 def run_directory(name: str, config: Any) -> Path:
     """Where the run of this configuration and this code is or will be."""
-    key = json.dumps([flat(config), code(name)], sort_keys=True)
+    key = json.dumps([FORMAT, flat(config), code(name)], sort_keys=True)
     return results() / "runs" / short(name) / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -126,8 +128,7 @@ def described_by(path: Path) -> dict[str, Any]:
     except ValueError:
         raise Damaged(f"{file}: is truncated or not JSON {REMEDY}") from None
     if not isinstance(about, dict) or not {"status", "seconds", "sha256"} <= set(about):
-        older = isinstance(about, dict) and "status" in about and "sha256" not in about
-        raise Damaged(f"{file}: {'was written by an older version' if older else 'is not what was written'} {REMEDY}")
+        raise Damaged(f"{file}: is not what was written {REMEDY}")
     return about
 
 
