@@ -10,7 +10,6 @@ from typing import Any
 
 from .configuration import Configurator, UserError
 from .machine import cores
-from .store import one_line
 
 NEEDS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -70,5 +69,5 @@ def chosen_launcher(configurator: Configurator, overrides: Sequence[str]) -> Lau
         raise UserError(f"hydra/launcher={name}: there is no sbatch on this machine's PATH")
     try:
         return Launcher(name, configurator.hydra(overrides).launcher)
-    except ValueError as error:  # of Hydra, where a launcher is null
-        raise UserError(f"hydra/launcher={name}: {one_line(error)}") from None
+    except ValueError:  # of Hydra, where a launcher is null
+        raise UserError(f"hydra/launcher={name}: must be the name of one of Hydra's launchers") from None
