@@ -189,8 +189,9 @@ def plot_sweep(data):
     ):
         spread = Estimate.of(h, axis=1)
         axis.errorbar(scale, spread.mean, spread.standard_error, fmt=marker, color=color, mfc=face, label=name)
-    usable = runs.formula.where(~np.any([runs[f"fit_flags_{f}"] for f in FLAGS], axis=0)).mean("network").values
-    axis.plot(scale, usable, **THEORY, label="formula (3), fits without a flag")
+    usable = runs.formula.where(~np.any([runs[f"fit_flags_{f}"] for f in FLAGS], axis=0)).mean("network")
+    usable = usable.groupby("init_scale").mean()
+    axis.plot(usable.init_scale, usable, **THEORY, label="formula (3), fits without a flag")
     plateau, crossover, initial = (float(runs[name].mean()) for name in ("plateau", "crossover", "initial"))
     axis.axhline(plateau, color="0.5", linestyle="--", linewidth=1, label="rich plateau $A_{low}$")
     shapes = set(zip(runs["model.hidden_layers"].values.tolist(), runs.layer.values.tolist(), strict=True))
