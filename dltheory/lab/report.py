@@ -18,7 +18,7 @@ SHOWN = 40
 
 def collect(where: Path, jobs: list[sweep.Status]) -> tuple[int, list[dict[str, Any]]]:
     """Table, dataset, claims and figure of a sweep whose jobs stand so, printed and beside it. The number of jobs that have not
-    finished, and the claims."""
+    finished, and all claims, of each run and across runs."""
     module = importlib.import_module(sweep.manifest(where)["experiment"])
     (where / "multirun.yaml").unlink(missing_ok=True)
     console = screen()
@@ -28,7 +28,7 @@ def collect(where: Path, jobs: list[sweep.Status]) -> tuple[int, list[dict[str, 
     claims: list[dict[str, Any]] = []
     if done := [j for j in jobs if j.status in sweep.DONE]:
         claims = _together(where, module, done, console)
-    return sum(j.status != "finished" for j in jobs), claims
+    return sum(j.status != "finished" for j in jobs), [*claims, *(c for j in jobs for c in claims_of(j))]
 
 
 def _together(where: Path, module: Any, done: list[sweep.Status], console: Any) -> list[dict[str, Any]]:
@@ -92,12 +92,16 @@ def write_table(where: Path, jobs: list[sweep.Status]) -> None:
 
 def held(job: sweep.Status) -> str:
     """ "5 of 6 hold" for a job with a run whose claims are gated."""
-    if job.status not in sweep.DONE:
-        return ""
-    with contextlib.suppress(OSError, ValueError):
-        claims = [c for c in json.loads((job.run / "claims.json").read_text()) if c["gated"]]
-        return f"{sum(c['verdict'] == 'holds' for c in claims)} of {len(claims)} hold" if claims else ""
-    return ""
+    claims = [c for c in claims_of(job) if c["gated"]]
+    return f"{sum(c['verdict'] == 'holds' for c in claims)} of {len(claims)} hold" if claims else ""
+
+
+def claims_of(job: sweep.Status) -> list[dict[str, Any]]:
+    """The claims of a job's run; none if it has no run."""
+    if job.status in sweep.DONE:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((job.run / "claims.json").read_text())
+    return []
 
 
 def _shorter(override: str) -> str:

@@ -211,6 +211,20 @@ def test_resume_keeps_what_the_sweep_was_asked_for(results, capsys):
     assert sweep.manifest(only(results))["options"] == ["hydra/launcher=vmap", "strict=true", "runs_per_task=2"]
 
 
+def test_strict_fails_a_sweep_for_a_gated_claim_of_one_of_its_runs(results, capsys, monkeypatch):
+    import importlib
+
+    module = importlib.import_module("lab.decay")
+    honest = module.claims
+    wrong = lambda data: honest(data.assign(x=data.x * (1 + 0.1 * (data.step > 0)))) if int(data.seed) == 1 else honest(data)
+    monkeypatch.setattr(module, "claims", wrong)
+    main("lab.decay", ["-m", "seed=0,2", "strict=true"])
+    main("lab.decay", ["-m", "seed=0,1,2"])
+    with pytest.raises(SystemExit) as stop:
+        main("lab.decay", ["-m", "seed=0,1,2", "strict=true"])
+    assert stop.value.code == 1 and "0 of 1 hold" in capsys.readouterr().out
+
+
 def test_one_unreadable_point_fails_alone_also_where_lanes_are_fitted_to_an_accelerator(results, capsys, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     with pytest.raises(SystemExit) as stop:
