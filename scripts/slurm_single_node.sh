@@ -122,6 +122,7 @@ stop() {
   for n in slurmd slurmctld munged; do
     f="$SLURM_HOME/$n.pid"; [ "$n" = munged ] && f="$SLURM_HOME/munge/pid"
     if alive "$f" "$n"; then kill "$(cat "$f")"; fi
+    for _ in $(seq 50); do alive "$f" "$n" || break; sleep 0.2; done
   done
 }
 
