@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import claim, figures, store, sweep
-from .runner import chosen_size, judged
+from .runner import chosen_size, judge, judged, present
 
 SHOWN = 40
 """Jobs of a table on the screen; of a longer sweep it shows those that are not finished."""
@@ -19,7 +19,11 @@ SHOWN = 40
 def collect(where: Path, jobs: list[sweep.Status]) -> tuple[int, list[dict[str, Any]]]:
     """Table, dataset, claims and figure of a sweep whose jobs stand so, printed and beside it. The number of jobs that have not
     finished, and all claims, of each run and across runs."""
-    module = importlib.import_module(sweep.manifest(where)["experiment"])
+    name = sweep.manifest(where)["experiment"]
+    module = importlib.import_module(name)
+    for job in (j for j in jobs if j.status in sweep.DONE and not claims_of(j)):
+        data = store.load(job.run)
+        present(name, job.run, data, judge(name, data, chosen_size(job.overrides)), draw=False)
     (where / "multirun.yaml").unlink(missing_ok=True)
     console = screen()
     console.print(table(jobs))
@@ -97,10 +101,10 @@ def held(job: sweep.Status) -> str:
 
 
 def claims_of(job: sweep.Status) -> list[dict[str, Any]]:
-    """The claims of a job's run; none if it has no run."""
-    if job.status in sweep.DONE:
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads((job.run / "claims.json").read_text())
+    """The claims of a job's run as they are on disk; none if it has no run or they cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((job.run / "claims.json").read_text())
+        return found if isinstance(found, list) and job.status in sweep.DONE else []
     return []
 
 

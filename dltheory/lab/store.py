@@ -342,6 +342,7 @@ def metadata(name: str, config: Any, overrides: list[str], status: str, seconds:
         "config": flat(config),
         "overrides": overrides,
         "seconds": {k: round(v, 3) for k, v in seconds.items()},
+        "token": uuid.uuid4().hex,  # no two runs are alike, however fast: `stamp` tells them apart
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "host": {"system": platform.system(), "machine": platform.machine(), "cores": cores()},

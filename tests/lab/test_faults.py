@@ -273,6 +273,8 @@ def test_damaged_notes_of_a_sweep_are_written_again(tmp_path, monkeypatch, capsy
     main("lab.decay", ["-m", "seed=0,1"])
     assert "2 finished of 2 jobs" in capsys.readouterr().out
     assert load_sweep(where).sizes["seed"] == 2
+    if file not in {"jobs/1.json", "slurm/7.json"}:
+        assert json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("skew", [-400 * 86400, 400 * 86400])
