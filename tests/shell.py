@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HOUSE = Path(__file__).parents[1]
@@ -16,3 +17,12 @@ def command(module, *words, cwd, background=False, **environment):
     if background:
         return subprocess.Popen(words, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=280)
+
+
+def wait_for(condition, seconds=240):
+    """What `condition` returns once it is true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found

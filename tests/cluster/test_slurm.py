@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from shell import command
+from shell import command, wait_for
 
 from dltheory.lab import cluster, load_sweep, sweep
 from dltheory.lab.lock import lock_of
@@ -39,14 +39,6 @@ def only(folder):
 
 def metadata(folder):
     return {f.parent.name: json.loads(f.read_text()) for f in (folder / "results" / "runs").glob("*/[!.]*/metadata.json")}
-
-
-def wait_for(condition, seconds=240):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.2)
-    return found
 
 
 def computed(where, share):

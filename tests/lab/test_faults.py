@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shell import command
+from shell import command, wait_for
 
 from dltheory.lab import load, load_sweep, main, overview, sweep
 from dltheory.lab.lock import lock_of
@@ -29,14 +29,6 @@ def only(folder):
 def finished(folder):
     """Bytes of the metadata of each run, which tell a run from one computed again."""
     return {f.parent: f.read_bytes() for f in (folder / "results" / "runs").glob("*/[!.]*/metadata.json")}
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def hidden(folder):
