@@ -135,6 +135,21 @@ def test_lanes_fit_the_memory_of_the_device(program, monkeypatch):
     assert program.fitting(configs, 16) in {2, 4}
 
 
+def test_what_goes_wrong_in_fitting_is_left_for_the_runs_to_say(program, monkeypatch):
+    """No point can be read; or the experiment's own code raises while it is traced."""
+    unreadable = [Config(seed=2, broken=2) for _ in range(4)]
+    assert program.fitting(unreadable, 4) == 4
+    assert [str(o.error) for o in program.many(unreadable, 4)] == ["seed=2: its data are broken"] * 4
+
+    def raises(config, data):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(program.module, "run", raises)
+    configs = [Config(seed=k) for k in range(4)]
+    assert program.fitting(configs, 4) == 4
+    assert [str(o.error) for o in program.many(configs, 4)] == ["planted"] * 4
+
+
 def test_eight_devices_share_a_sweep_with_the_same_results_and_one_compilation(tmp_path):
     """In a process of its own, since devices are counted once."""
     code = """
