@@ -59,10 +59,11 @@ class Optimizer(Group):
         every: int = 1,
         batch: int = 0,
         key: Array | None = None,
+        noise: Array | None = None,
     ) -> tuple[Any, Any]:
         """`train` with this optimizer at `rate`."""
         transform = self.transform(jnp.asarray(rate, jax.tree.leaves(params)[0].dtype))
-        return train(apply, params, x, targets, transform, steps, observe, every=every, batch=batch, key=key)
+        return train(apply, params, x, targets, transform, steps, observe, every=every, batch=batch, key=key, noise=noise)
 
 
 @record
@@ -106,10 +107,12 @@ class GradientFlow(Optimizer):
 
     tolerance: float = static(1e-6, "relative error of a step", low=1e-12, high=1e-2)
 
-    def train(self, apply, params, x, targets, rate, steps, observe, *, every=1, batch=0, key=None):
-        """`gradient_flow` over the time of `steps` steps; all points at once."""
+    def train(self, apply, params, x, targets, rate, steps, observe, *, every=1, batch=0, key=None, noise=None):
+        """`gradient_flow` over the time of `steps` steps; all points at once, and no noise."""
         if batch:
             raise ValueError(f"batch={batch}: gradient flow takes all points at once (0)")
+        if noise is not None:
+            raise ValueError("gradient flow follows one function of the parameters: a model that draws noise in training has none")
         times = rate * jnp.arange(0, steps + every, every, dtype=float)
         params, seen = gradient_flow(apply, params, x, targets, times, observe, tolerance=self.tolerance)
         return params, jax.tree.map(lambda a: a[:-1], seen)
@@ -132,38 +135,47 @@ def train(
     every: int = 1,
     batch: int = 0,
     key: Array | None = None,
+    noise: Array | None = None,
 ) -> tuple[Any, Any]:
     """Parameters after `steps` steps, and what `observe` saw before steps 0, every, 2 every, … stacked along the first axis.
 
-    `batch` > 0 takes that many points a step, in an order drawn from `key` and anew for each epoch; 0 takes all.
+    `batch` > 0 takes that many points a step, in an order drawn from `key` and anew for each epoch; 0 takes all. With `noise`, a step
+    is made by `apply(params, x, key=…)`, a new key drawn from it each time, and `observe` sees a forward pass without.
     """
     if steps % every:
         raise ValueError(f"every={every}: must divide steps={steps}")
     dtype = jax.tree.leaves(params)[0].dtype
     x, targets = jnp.asarray(x, dtype), jnp.asarray(targets, dtype)
-    order = _order(key, len(x), batch, steps).reshape(steps // every, every, batch) if batch else None
+    fold = lambda a: a.reshape(steps // every, every, *a.shape[1:])
+    order = _order(key, len(x), batch, steps) if batch else None
+    keys = None if noise is None else jax.random.split(noise, steps)
 
-    def loss(params, indices):
-        points, goals = (x, targets) if indices is None else (x[indices], targets[indices])
-        activations = apply(params, points)
+    def select(indices):
+        return (x, targets) if indices is None else (x[indices], targets[indices])
+
+    def loss(params, given):
+        indices, key = given
+        points, goals = select(indices)
+        activations = apply(params, points) if key is None else apply(params, points, key=key)
         return mean_squared_error(activations.output, goals), activations
 
-    def step(state, indices):
+    def step(state, given):
         params, moments = state
-        (value, activations), slope = jax.value_and_grad(loss, has_aux=True)(params, indices)
+        (value, activations), slope = jax.value_and_grad(loss, has_aux=True)(params, given)
         updates, moments = optimizer.update(slope, moments, params)
         return (optax.apply_updates(params, updates), moments), (value, activations)
 
-    def record_then_step(state, indices):
-        first, rest = (None, None) if indices is None else (indices[0], indices[1:])
+    def record_then_step(state, given):
+        first, rest = (jax.tree.map(lambda a, part=part: a[part], given) for part in (0, slice(1, None)))
         new, (value, activations) = step(state, first)
-        seen = observe(state[0], activations, value)
+        quiet = activations if noise is None else apply(state[0], select(first[0])[0])
+        seen = observe(state[0], quiet, value)
         # a step is unrolled twice: parameters alternate between two buffers instead of being copied
-        new, _ = jax.lax.scan(lambda s, i: (step(s, i)[0], None), new, rest, length=every - 1, unroll=2)
+        new, _ = jax.lax.scan(lambda s, g: (step(s, g)[0], None), new, rest, length=every - 1, unroll=2)
         return new, (seen, value)
 
-    state = (params, optimizer.init(params))
-    (params, _), seen = _scan(record_then_step, state, order, steps // every, every, unroll=2 if every == 1 else 1)
+    state, given = (params, optimizer.init(params)), jax.tree.map(fold, (order, keys))
+    (params, _), seen = _scan(record_then_step, state, given, steps // every, every, unroll=2 if every == 1 else 1)
     return params, seen
 
 

@@ -16,6 +16,22 @@ def final(data, name="observed_h"):
     return np.take_along_axis(values, last[..., None], axis=-1)[..., 0]
 
 
+def relative_misfit(rms):
+    """Root mean square over the three curves of their misfits relative to their maxima."""
+    return ((rms.h**2 + rms.y**2 + rms.w**2) / 3) ** 0.5
+
+
+def association(x, y, group=None, resamples=200) -> Estimate:
+    """Spearman's rank correlation of x and y (n,) and its bootstrap standard error; draws of one `group` (n,) are drawn together."""
+    from scipy.stats import spearmanr
+
+    group = np.arange(len(x)) if group is None else group
+    random, members = np.random.default_rng(0), [np.flatnonzero(group == g) for g in np.unique(group)]
+    draws = (np.concatenate([members[k] for k in random.integers(len(members), size=len(members))]) for _ in range(resamples))
+    error = np.nanstd([spearmanr(x[d], y[d]).statistic for d in draws], ddof=1)
+    return Estimate(spearmanr(x, y).statistic, error, np.asarray(len(members)))
+
+
 def claims_pair(data, gated, domain) -> list[Claim]:
     """Misfits over the transition, flags, formula (3) and convergence, over the networks of a run."""
     misfit = {c: data[f"fit_rms_{c}"].values for c in "hyw"}

@@ -62,7 +62,7 @@ def draw_pair(points: Points, seed: int, first: int = -1, second: int = -1) -> I
     """Indices (first, second) of two points of different classes; -1 leaves an index to the seed.
 
     A draw is uniform over the points that the other index, once known, allows. `ValueError` if an index is out of range, or the
-    two share a class, or all points do.
+    two share a class or an input, or all points share a class.
     """
     label = points.label
     for key, index in (("first", first), ("second", second)):
@@ -77,4 +77,6 @@ def draw_pair(points: Points, seed: int, first: int = -1, second: int = -1) -> I
         second = int(random.choice(np.flatnonzero(label != label[first])))
     if label[first] == label[second]:
         raise ValueError(f"first={first}, second={second}: must differ in class, both are of class {label[first]}")
+    if np.array_equal(points.x[first], points.x[second]):
+        raise ValueError(f"first={first}, second={second}: must differ, both are the same input (|dx| = 0)")
     return np.array([first, second], np.int64)

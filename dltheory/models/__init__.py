@@ -3,10 +3,20 @@
 """
 
 from .activations import ACTIVATIONS, HOMOGENEOUS, KINKED, activation
-from .base import Activations, Apply, functional
+from .base import Activations, Apply, Patch, functional, unpatched
 from .initialisation import Parametrisation, Scales, critical, initialise, ntk, xavier
 from .mlp import MLP
-from .zoo import MLPConfig, Model, build
+from .zoo import (
+    Conv1dConfig,
+    DropoutConfig,
+    FeedbackConfig,
+    LayerNormConfig,
+    MLPConfig,
+    Model,
+    SkipConfig,
+    TransformerConfig,
+    build,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,15 +25,23 @@ __all__ = [
     "MLP",
     "Activations",
     "Apply",
+    "Conv1dConfig",
+    "DropoutConfig",
+    "FeedbackConfig",
+    "LayerNormConfig",
     "MLPConfig",
     "Model",
     "Parametrisation",
+    "Patch",
     "Scales",
+    "SkipConfig",
+    "TransformerConfig",
     "activation",
     "build",
     "critical",
     "functional",
     "initialise",
     "ntk",
+    "unpatched",
     "xavier",
 ]

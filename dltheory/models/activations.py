@@ -19,6 +19,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": jax.nn.softplus,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
     "swish": jax.nn.swish,
+    "elu": jax.nn.elu,
     "exp": jnp.exp,
 }
 KINKED = frozenset({"relu", "leaky_relu", "abs"})

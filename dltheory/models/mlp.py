@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from .activations import Activation, activation
-from .base import Activations
+from .base import Activations, Patch, unpatched
 from .initialisation import Parametrisation, initialise, xavier
 from .linear import product
 
@@ -44,17 +44,18 @@ class MLP(nnx.Module):
             else None
         )
 
-    def __call__(self, x: jax.Array) -> Activations:
+    def __call__(self, x: jax.Array, patch: Patch = unpatched) -> Activations:
         """Activations for x (n, inputs): `hidden` after the nonlinearity, one (n, width) array per layer, `output` (n, outputs)."""
         hidden: list[jax.Array] = []
         for layer in range(len(self.weights)):
             if layer:
-                x = self.phi(x)
+                x = patch(layer - 1, self.phi(x))
                 hidden.append(x)
-            x = self._layer(layer, x)
+            x = self.affine(layer, x)
         return Activations(tuple(hidden), x)
 
-    def _layer(self, layer: int, x: jax.Array) -> jax.Array:
+    def affine(self, layer: int, x: jax.Array) -> jax.Array:
+        """b + x W of a layer, counted from 0."""
         factors = self.factors[layer][...] if self.factors is not None else None
         z = product(x, self.weights[layer][...])
         z = z if factors is None else factors[0] * z

@@ -20,10 +20,12 @@ whatever the architecture, which enters through two constants only, the effectiv
 | g_c | `critical_gain` | gain where the initial distance equals A_low |
 """
 
+from .altered import ALTERED, integrate, solver
 from .crossover import critical_gain, critical_scale, expected_initial_distance
 from .fit import MISFIT_LIMITS, FitFlags, RateFit, fit_midpoint_rate, fit_rates, transition_end
-from .follow import Followed, follow, geometry_of, initial_distance
+from .follow import Followed, Trajectory, build_scaled, fit_each, follow, geometry_of, geometry_of_points, initial_distance, trajectory
 from .measurement import measure, midpoint_error, pair_loss
+from .similarity import cka, rsa, squared_distances
 from .special_cases import aligned, balanced, merging
 from .two_point import (
     Geometry,
@@ -39,26 +41,35 @@ from .two_point import (
     to_regular,
     vector_field,
 )
+from .validity import Validity, validity
 
 __all__ = [
+    "ALTERED",
     "MISFIT_LIMITS",
     "FitFlags",
     "Followed",
     "Geometry",
     "RateFit",
     "Rates",
+    "Trajectory",
     "TwoPoint",
+    "Validity",
     "aligned",
     "balanced",
+    "build_scaled",
+    "cka",
     "critical_gain",
     "critical_scale",
     "expected_initial_distance",
     "final_distance",
+    "fit_each",
     "fit_midpoint_rate",
     "fit_rates",
     "follow",
     "geometry_of",
+    "geometry_of_points",
     "initial_distance",
+    "integrate",
     "invariant",
     "measure",
     "merging",
@@ -68,8 +79,13 @@ __all__ = [
     "regular_field",
     "relaxation_rates",
     "retained_distance",
+    "rsa",
     "solve",
+    "solver",
+    "squared_distances",
     "to_regular",
+    "trajectory",
     "transition_end",
+    "validity",
     "vector_field",
 ]

@@ -5,6 +5,9 @@ exact gradients through the exact solution, over the transition only: the flat t
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,8 @@ from .two_point import Geometry, Rates, TwoPoint, solve
 
 MISFIT_LIMITS = TwoPoint(0.10, 0.10, 0.22)
 """A fit is poor beyond these misfits (rms over maximum), which ten-layer networks of width 100 keep in the rich regime."""
+Solution = Callable[[Any, TwoPoint, Rates, Geometry], TwoPoint]
+"""From times, the initial state, rates and geometry to the state at these times."""
 SAMPLES = 1000
 THIN = 8  # the starts see every eighth sample, the best of them all
 BOX = math.log(1e4)
@@ -55,12 +60,13 @@ def transition_end(times: Float[Array | np.ndarray, " n"], w: Float[Array | np.n
     return jnp.where(jnp.any(fallen), jnp.minimum(end, times[-1]), times[-1])
 
 
-@jax.jit
-def fit_rates(times: Float[Array | np.ndarray, " n"], observed: TwoPoint, geometry: Geometry) -> RateFit:
+@partial(jax.jit, static_argnames="solution")
+def fit_rates(times: Float[Array | np.ndarray, " n"], observed: TwoPoint, geometry: Geometry, solution: Solution = solve) -> RateFit:
     """Rates that bring (1), started at `observed` at the first time, closest to the curves `observed` (n,) at `times` (n,).
 
     Minimised is the sum over the three curves of the squared misfit relative to the curve's maximum, on 1000 samples spread evenly
     over those of the transition. Each rate ranges over 10⁻⁴ … 10⁴ times the rate that would change its curve once over the transition.
+    `solution` may be that of another system than (1).
     """
     times = jnp.asarray(times)
     last = jnp.sum(times <= transition_end(times, jnp.asarray(observed.w))) - 1
@@ -74,7 +80,7 @@ def fit_rates(times: Float[Array | np.ndarray, " n"], observed: TwoPoint, geomet
     rates = lambda p: Rates(jnp.exp(p[0]), jnp.exp(p[1]))
 
     def misfit(p, thin=1):
-        theory = solve(elapsed[::thin], initial, rates(p), geometry)
+        theory = solution(elapsed[::thin], initial, rates(p), geometry)
         return jax.tree.map(lambda t, c, m: (t - c[::thin]) / m, theory, curves, peak)
 
     residual = lambda p, thin=1: jnp.concatenate(jax.tree.leaves(misfit(p, thin)))

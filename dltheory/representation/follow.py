@@ -1,6 +1,7 @@
 """Networks trained while a pair of points is followed, beside the theory fitted to each."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,67 @@ from jaxtyping import Array, Float, Int
 
 from .. import training
 from ..data import Points
-from ..models import Model, functional
+from ..models import Apply, Model, functional
 from ..record import Number, array, record
 from .fit import RateFit, fit_midpoint_rate, fit_rates
 from .measurement import measure, midpoint_error
 from .two_point import Geometry, TwoPoint, final_distance, solve
+
+
+class Trajectory(NamedTuple):
+    """One network's training: the state of a pair at some of its layers, and how its representations turn."""
+
+    rate: jax.Array  # learning rate
+    eigenvalue: jax.Array  # largest eigenvalue λ of the initial tangent kernel over the number of points
+    state: TwoPoint  # (layer, step); y and w are the same at each layer
+    cosine: jax.Array  # (layer, step), between dh and its initial value
+    midpoint: jax.Array  # (step,), |ȳ - ȳ*|²
+    loss: jax.Array  # (step,), of all points
+    start: Any  # parameters before the first step
+    end: Any  # parameters after the last step
+
+
+def trajectory(
+    key: Array,
+    params: Any,
+    apply: Apply,
+    model: Model,
+    optimizer: training.Optimizer,
+    x: Float[Array | np.ndarray, "points inputs"],
+    y: Float[Array | np.ndarray, "points outputs"],
+    pair: Int[Array | np.ndarray, "2"],
+    *,
+    layers: Sequence[int],
+    steps: int,
+    every: int = 1,
+    batch: int = 0,
+) -> Trajectory:
+    """Train one network on points (x, y*), recording `pair`, indices of two of them, at hidden `layers` before every `every`-th step."""
+    order, probe, noise = (jax.random.fold_in(key, stream) for stream in (1, 2, 3))
+    dtype = jax.tree.leaves(params)[0].dtype
+    two, goals = jnp.asarray(x)[pair].astype(dtype), jnp.asarray(y)[pair]
+    first = apply(params, two).hidden
+
+    def observe(params, activations, loss):
+        rows = jnp.arange(2) if batch else pair
+        seen = apply(params, two) if batch else activations
+        hidden, output = [seen.hidden[layer][rows] for layer in layers], seen.output[rows]
+        states = jax.tree.map(lambda *s: jnp.stack(s), *[measure(h, output, goals) for h in hidden])
+        cosine = jnp.stack([_cosine(h[1] - h[0], first[layer][1] - first[layer][0]) for h, layer in zip(hidden, layers, strict=True)])
+        return states, cosine, midpoint_error(output, goals), loss.astype(float)
+
+    eigenvalue = training.tangent_eigenvalue(probe, apply, params, x).astype(float)
+    rate = optimizer.choose_rate(eigenvalue, model.weight_layers)
+    streams = {"key": order, "noise": noise if model.stochastic else None}
+    end, (state, cosine, midpoint, loss) = optimizer.train(apply, params, x, y, rate, steps, observe, every=every, batch=batch, **streams)
+    by_layer = lambda a: jnp.swapaxes(a, 0, 1)
+    return Trajectory(rate, eigenvalue, jax.tree.map(by_layer, state), by_layer(cosine), midpoint, loss, params, end)
+
+
+def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
+    a, b = a.astype(float), b.astype(float)
+    size = jnp.sqrt(jnp.sum(a**2) * jnp.sum(b**2))
+    return jnp.sum(a * b) / jnp.where(size > 0, size, 1.0)
 
 
 @record
@@ -35,21 +92,26 @@ class Followed:
 
 def geometry_of(train: Points, pair: Array | np.ndarray) -> Geometry:
     """X and S of two training points."""
-    gap = lambda a: jnp.sum((a[pair[1]] - a[pair[0]]) ** 2)
-    return Geometry(gap(train.x), gap(train.y))
+    return geometry_of_points(train.x[pair], train.y[pair])
 
 
-def build_scaled(key: Array, model: Model, train: Points, scale: Number, dtype: Any) -> tuple[Any, Any]:
+def geometry_of_points(x: Float[Array | np.ndarray, "*pairs 2 inputs"], y: Float[Array | np.ndarray, "*pairs 2 outputs"]) -> Geometry:
+    """X and S (*pairs,) of pairs of inputs and targets."""
+    gap = lambda a: jnp.sum((jnp.asarray(a)[..., 1, :] - jnp.asarray(a)[..., 0, :]) ** 2, axis=-1)
+    return Geometry(gap(x), gap(y))
+
+
+def build_scaled(key: Array, model: Model, x: Array | np.ndarray, y: Array | np.ndarray, scale: Number, dtype: Any) -> tuple[Any, Apply]:
     """Parameters and `apply` of a network whose D weight layers carry the gain α^(1/D) each."""
     gain = scale ** (1 / model.weight_layers)
-    return functional(model.build(key, train.x.shape[1], train.y.shape[1], gain, dtype))
+    return functional(model.build(key, x.shape[1], y.shape[1], gain, dtype))
 
 
 def initial_distance(keys: Array, model: Model, train: Points, pair: Array | np.ndarray, scale: Number, layer: int) -> Array:
     """h₀ of untrained networks at scale α, one for each key."""
 
     def distance(key):
-        params, apply = build_scaled(key, model, train, scale, jnp.float32)
+        params, apply = build_scaled(key, model, train.x, train.y, scale, jnp.float32)
         hidden = apply(params, jnp.asarray(train.x[pair], jnp.float32)).hidden[layer]
         return measure(hidden, train.y[pair], train.y[pair]).h
 
@@ -73,37 +135,36 @@ def follow(
 ) -> Followed:
     """Train a network for each key and scale α, recording `pair` (2,), two indices of `train`, at hidden layer `layer`."""
     dtype = jnp.float64 if precision == "double" else jnp.float32
-    two, goals, geometry = train.x[pair].astype(dtype), train.y[pair], geometry_of(train, pair)
-    step = jnp.arange(0, steps, every)
+    geometry, step = geometry_of(train, pair), jnp.arange(0, steps, every)
 
     def network(key, scale):
-        weights, order, probe = (jax.random.fold_in(key, stream) for stream in range(3))
-        params, apply = build_scaled(weights, model, train, scale, dtype)
+        params, apply = build_scaled(jax.random.fold_in(key, 0), model, train.x, train.y, scale, dtype)
+        sizes = {"layers": (layer,), "steps": steps, "every": every, "batch": batch}
+        seen = trajectory(key, params, apply, model, optimizer, train.x, train.y, pair, **sizes)
+        held_out = training.mean_squared_error(apply(seen.end, held.x.astype(dtype)).output.astype(float), jnp.asarray(held.y))
+        return seen.rate, seen.eigenvalue, jax.tree.map(lambda a: a[0], seen.state), seen.midpoint, seen.loss, held_out
 
-        def observe(params, activations, loss):
-            rows = jnp.arange(2) if batch else pair
-            seen = apply(params, two) if batch else activations
-            hidden, output = seen.hidden[layer][rows], seen.output[rows]
-            return measure(hidden, output, goals), midpoint_error(output, goals), loss.astype(float)
+    rate, eigenvalue, observed, midpoint, loss, held_out = training.over_networks(network, keys, scales)
+    time = rate[:, None] * step[None].astype(float)
+    fit = fit_each(time, observed, geometry)
+    start = jax.tree.map(lambda c: c[:, 0], observed)
+    return Followed(
+        step=step,
+        rate=rate,
+        eigenvalue=eigenvalue,
+        observed=observed,
+        predicted=jax.vmap(solve, (0, 0, 0, None))(time, start, fit.rates, geometry),
+        midpoint=midpoint,
+        midpoint_rate=jax.vmap(fit_midpoint_rate)(time, midpoint),
+        loss=loss,
+        held_out=held_out,
+        fit=fit,
+        formula=final_distance(start, fit.rates, geometry),
+    )
 
-        eigenvalue = training.tangent_eigenvalue(probe, apply, params, train.x).astype(float)
-        rate = optimizer.choose_rate(eigenvalue, model.weight_layers)
-        params, (seen, midpoint, loss) = optimizer.train(
-            apply, params, train.x, train.y, rate, steps, observe, every=every, batch=batch, key=order
-        )
-        time, start = rate * step.astype(float), jax.tree.map(lambda c: c[0], seen)
-        fit = fit_rates(time, seen, geometry)
-        return {
-            "rate": rate,
-            "eigenvalue": eigenvalue,
-            "observed": seen,
-            "predicted": solve(time, start, fit.rates, geometry),
-            "midpoint": midpoint,
-            "midpoint_rate": fit_midpoint_rate(time, midpoint),
-            "loss": loss,
-            "held_out": training.mean_squared_error(apply(params, held.x.astype(dtype)).output.astype(float), jnp.asarray(held.y)),
-            "fit": fit,
-            "formula": final_distance(start, fit.rates, geometry),
-        }
 
-    return Followed(step=step, **training.over_networks(network, keys, scales))
+def fit_each(times: Float[Array, "*curves step"], observed: TwoPoint, geometry: Geometry) -> RateFit:
+    """`fit_rates` of many curves (*curves, step) of one geometry, in one vmapped call."""
+    flat = lambda a: a.reshape(-1, a.shape[-1])
+    fits = jax.vmap(fit_rates, (0, 0, None))(flat(times), jax.tree.map(flat, observed), geometry)
+    return jax.tree.map(lambda a: a.reshape(times.shape[:-1]), fits)

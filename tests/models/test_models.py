@@ -22,6 +22,7 @@ BY_HAND = {
     "softplus": lambda z: np.logaddexp(z, 0),
     "gelu": lambda z: z * special.ndtr(z),
     "swish": lambda z: z * special.expit(z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
     "exp": np.exp,
 }
 
