@@ -69,7 +69,6 @@ def variants(width: int, depth: int) -> dict[str, Variant]:
     }
 
 
-AUTHORS = ("default", "shallow", "narrow", "linear", "elu", "tanh", "relu", "swish", "skip", "conv1d", "dropout")
 NAMES = tuple(variants(500, 20))
 LEARNERS = ("conv1d", "mlp", "feedback")
 

@@ -197,8 +197,9 @@ def plot(data):
                 axis.errorbar(spread.mean, place + shift, xerr=spread.standard_error, fmt="o", ms=3, color=color)
     for color, text in (("C0", "RSA"), ("C1", "CKA"), ("C2", "RSA, different classes")):
         axis.plot([], [], "o", ms=3, color=color, label=text)
-    axis.set(yticks=range(len(PREDICTIONS)), xlabel="agreement with trained networks", xlim=(-0.25, 1.05))
-    axis.set_yticklabels(["heuristic", "formula (3)", "same class", "inputs", "untrained"], fontsize=7)
+    for place, text in enumerate(["heuristic", "formula (3)", "same class", "inputs", "untrained"]):
+        axis.text(-0.88, place, text, fontsize=6.5, va="center")
+    axis.set(yticks=[], xticks=[0, 0.5, 1], xlabel="agreement with trained networks", xlim=(-0.9, 1.05))
     axis.axvline(0, color="0.8", linewidth=0.8)
     axis.invert_yaxis()
     axis.legend(fontsize=5.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=0.8, handletextpad=0.2)

@@ -184,7 +184,7 @@ def plot(data):
         axis.plot([bottom, top], [bottom, top], **THEORY)
         r = Estimate.of_median(np.array([_pearson(f[k], g[k]) for f, g, k in zip(formula, h, kept, strict=True)]))
         axis.set(xlim=(bottom, top), ylim=(bottom, top), xlabel=r"$h_\infty$ by formula (3)")
-        axis.set_title(f"{regime}, gain {float(data[regime]):g}: r = {float(r.mean):.2f} ± {float(r.standard_error):.2f}", fontsize=7.5)
+        axis.set_title(f"{regime}, gain {float(data[regime]):g}: r = {float(r.mean):.2f}", fontsize=7)
         axis.legend(fontsize=6, loc="upper left")
     axes[0].set_ylabel("final $h$ of the network")
     figure.colorbar(points, ax=axes, label=r"target distance $|dy^*|$", pad=0.01)

@@ -110,13 +110,14 @@ def claims(data) -> list[Claim]:
     cost, depth = data.cost.values, data.sizes["layer"]
     best, paper = np.argmin(cost, axis=1), depth == PAPER_DEPTH and int(data["model.width"]) >= 500
     gated = str(data["model"].values) == "mlp" and depth >= 10
-    ratio = Estimate.of_median(cost[:, min(EARLY, depth - 1)] / cost.min(axis=1))
+    ratio = Estimate.of_median(np.log10(cost[:, min(EARLY, depth - 1)] / cost.min(axis=1)))
     eta = {f: np.log10(data[f"fit_rates_{f}"].values) for f in ("hidden", "output")}
     growth = Estimate.of_median(eta["hidden"][:, -1] - eta["hidden"][:, 0])
     place = Estimate.of_median(best / (depth - 1))
+    text = f"log10 of fit loss at layer {EARLY} over that of the best layer, median"
     out = [
-        Claim(f"fit loss at layer {EARLY} over that of the best layer, median", "F9", ratio, at_least(50), paper),
-        Claim(f"fit loss at layer {EARLY} over that of the best layer, median: worse at all", "F9", ratio, at_least(2), gated),
+        Claim(f"{text} (F9: factor 50; here {10 ** float(ratio.mean):.3g})", "F9", ratio, at_least(np.log10(50)), paper),
+        Claim(f"{text}: above 0", "F9", ratio, at_least(0), gated),
         Claim("relative depth of the best layer, median", "F9", place, between(0.4, 0.9), gated),
         Claim("decades by which η_h grows from the first to the last layer, median", "F9", growth, at_least(0), gated),
     ]
@@ -145,11 +146,11 @@ def plot(data):
 
     figure, axes = plt.subplots(1, 3, figsize=(TWO_COLUMNS, 2.4))
     layer = data.layer.values
-    _band(axes[0], layer, data.cost.values, "C0", "")
     axes[0].set(yscale="log", ylabel="fit loss (3000 records)")
+    axes[1].set(yscale="log", ylabel="fitted rates")
+    _band(axes[0], layer, data.cost.values, "C0", "")
     for field, color, label in (("hidden", "C0", r"$\eta_h$"), ("output", "C1", r"$\eta_y$")):
         _band(axes[1], layer, data[f"fit_rates_{field}"].values, color, label)
-    axes[1].set(yscale="log", ylabel="fitted rates")
     axes[1].legend()
     for name, color, label in (
         ("after_encoder", "C0", "encoder"),
@@ -166,10 +167,13 @@ def plot(data):
 
 
 def _band(axis, layer, values, color, label) -> None:
-    """Networks thin, their median thick with its error."""
+    """Networks thin, their median thick with its error; both of the logarithm where the axis is one."""
+    log = axis.get_yscale() == "log"
     axis.plot(layer, values.T, color=color, linewidth=0.5, alpha=0.5)
-    medians = [Estimate.of_median(v) for v in values.T]
-    axis.errorbar(layer, [m.mean for m in medians], [m.standard_error for m in medians], color=color, label=label)
+    medians = [Estimate.of_median(np.log(v) if log else v) for v in values.T]
+    mean, error = (np.array([getattr(m, k) for m in medians]) for k in ("mean", "standard_error"))
+    bars = np.abs(np.exp(mean + np.array([[-1], [1]]) * error) - np.exp(mean)) if log else error
+    axis.errorbar(layer, np.exp(mean) if log else mean, bars, color=color, label=label)
 
 
 def plot_sweep(data):

@@ -15,6 +15,7 @@ all that fit worse ranked; misfit falls with width.
 Time: tiny 60 s, default 3 min, paper 2 h.
 """
 
+import math
 from typing import ClassVar
 
 import jax
@@ -28,7 +29,6 @@ from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, m
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._architectures import (
-    AUTHORS,
     LEARNERS,
     NAMES,
     PLACES,
@@ -152,11 +152,10 @@ def _fit_together(curves, geometry):
     flat = lambda a, shape: jnp.broadcast_to(a, shape).reshape(-1, shape[-1])
     times = jnp.concatenate([flat(t, shape) for (t, _), shape in zip(curves, shapes, strict=True)])
     states = jax.tree.map(lambda *a: jnp.concatenate([flat(b, s) for b, s in zip(a, shapes, strict=True)]), *[s for _, s in curves])
-    fits, ends = theory.fit_each(times, states, geometry), np.cumsum([np.prod(s[:-1]) for s in shapes])
-    return [
-        jax.tree.map(lambda a, start=end - np.prod(s[:-1]), end=end, s=s: a[int(start) : int(end)].reshape(s[:-1]), fits)
-        for end, s in zip(ends, shapes, strict=True)
-    ]
+    fits, counts = theory.fit_each(times, states, geometry), [math.prod(shape[:-1]) for shape in shapes]
+    parts = jax.tree.map(lambda a: jnp.split(a, np.cumsum(counts)[:-1].tolist()), fits)
+    pick = lambda k: jax.tree.map(lambda a: a[k].reshape(shapes[k][:-1]), parts, is_leaf=lambda a: isinstance(a, list))
+    return [pick(k) for k in range(len(shapes))]
 
 
 def claims(data) -> list[Claim]:
@@ -184,9 +183,8 @@ def claims(data) -> list[Claim]:
         out.append(Claim(text, "F2", Estimate.of_median(misfit[i]), at_most(limit), False, not name.startswith("gain")))
     if len(names) > 2:
         out += _predictors(data, names)
-    slope = association(
-        np.repeat(np.log(data.narrow.values), data.sizes["sample"]), np.where(data.narrow_learnt, data.narrow_misfit, 1).ravel()
-    )
+    widths, badness = np.repeat(data.narrow.values, data.sizes["sample"]), np.where(data.narrow_learnt, data.narrow_misfit, 1).ravel()
+    slope = association(widths, badness)
     out.append(Claim("rank correlation of misfit and width, five layers", "F11", slope, at_most(-0.3), False))
     return [*out, *_translates(data)]
 
@@ -262,22 +260,29 @@ def plot(data):
     colors = {"h": "C0", "y": "C1", "w": "C2", "loss": "0.6"}
     handles = [plt.Line2D([], [], color=c) for c in colors.values()] + [plt.Line2D([], [], **THEORY)]
     top.legend(handles, ["$h/h_{max}$ × ½", "$y$", "$w$", "loss", "theory"], loc="outside upper center", ncols=5)
-    panels = bottom.subplots(2, 3)
-    _plot_misfits(panels[0, 0], data, names)
-    _plot_rates(panels[0, 1], data, names)
-    _plot_widths(panels[0, 2], data)
-    color = {n: f"C{i % 7}" for i, n in enumerate(names)}
+    panels = bottom.subplots(2, 4)
     misfit = _misfit(data)
+    order = np.argsort(np.median(misfit[:, :, -1], axis=1))
+    _plot_rows(panels[0, 0], order, names, [("C0", "", np.log10(misfit[:, :, -1]))], r"$\log_{10}$ misfit / maximum")
+    panels[0, 0].set_yticklabels([names[i] for i in order], fontsize=5.5)
+    shades = [plt.get_cmap("viridis")(v) for v in np.linspace(0, 0.9, PLACES)]
+    for axis, field, symbol in ((panels[0, 1], "hidden", r"$\eta_h$"), (panels[0, 2], "output", r"$\eta_y$")):
+        log = np.log10(data[f"fit_rates_{field}"].values)
+        rows = [(shades[p], f"{p / (PLACES - 1):g}", log[:, :, p]) for p in range(PLACES)]
+        _plot_rows(axis, order, names, rows, rf"$\log_{{10}}$ {symbol}")
+    panels[0, 1].legend(title="relative depth", title_fontsize=5.5, fontsize=5, loc="upper left", handlelength=0.5, labelspacing=0.1)
+    _plot_widths(panels[0, 3], data)
     for axis, measure, label in (
-        (panels[1, 0], data.after_decoder.values, "second-order ratio of the decoder, trained"),
-        (panels[1, 1], 1 - data.cosine.values[:, :, None], r"rotation $1-\cos$ at the followed layer"),
+        (panels[1, 0], data.after_decoder.values, "second-order ratio, decoder"),
+        (panels[1, 1], data.after_across.values, "part of $D_y$ across $dh$"),
+        (panels[1, 2], 1 - data.cosine.values[:, :, None], r"rotation $1-\cos$"),
     ):
-        for i, name in enumerate(names):
+        for i in range(len(names)):
             shown = misfit[i] if measure.shape == misfit.shape else misfit[i, :, -1:]
-            marker = "o" if i < 7 else "^" if i < 14 else "s"
-            axis.plot(np.maximum(measure[i], 1e-4).ravel(), shown.ravel(), marker, ms=2.5, color=color[name], alpha=0.7)
-        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="misfit / maximum")
-    _plot_translates(panels[1, 2], data)
+            axis.plot(np.maximum(measure[i], 1e-4).ravel(), shown.ravel(), "o^s"[i // 7], ms=2, color=f"C{i % 7}", alpha=0.7)
+        axis.set(xscale="log", yscale="log", xlabel=label)
+    panels[1, 0].set_ylabel("misfit / maximum")
+    _plot_translates(panels[1, 3], data)
     return figure
 
 
@@ -299,24 +304,13 @@ def _curves(axis, run, name) -> None:
     axis.set_title(f"{name} ($h_{{max}}$ = {0.5 / scale['h']:.2g})", fontsize=7, pad=2)
 
 
-def _plot_misfits(axis, data, names) -> None:
-    misfit = _misfit(data)[:, :, -1]
-    order = np.argsort(np.median(misfit, axis=1))
-    for place, i in enumerate(order):
-        axis.plot(misfit[i], np.full(misfit.shape[1], place), "o", ms=2.5, color="C0" if names[i] in AUTHORS else "C1")
-    axis.set(yticks=range(len(names)), xscale="log", xlabel="misfit / maximum")
-    axis.set_yticklabels([names[i] for i in order], fontsize=5.5)
-
-
-def _plot_rates(axis, data, names) -> None:
-    """Medians over networks of log η at each relative depth, with their errors."""
-    place = np.linspace(0, 1, PLACES)
-    for i, name in enumerate(names[:13]):
-        for style, field in (("-", "hidden"), (":", "output")):
-            log = np.log10(data[f"fit_rates_{field}"].values[i, :, :PLACES])
-            spread = Estimate.of(log)
-            axis.errorbar(place, spread.mean, spread.standard_error, fmt=style, color=f"C{i % 7}", linewidth=0.8, elinewidth=0.5)
-    axis.set(xlabel="relative depth of the hidden layer", ylabel=r"$\log_{10}$ of $\eta_h$ (solid), $\eta_y$ (dotted)")
+def _plot_rows(axis, order, names, rows, label) -> None:
+    """A row for each architecture, mean and error over networks, of each of `rows` (colour, name, values (variant, network))."""
+    for shift, (color, name, values) in zip(np.linspace(-0.2, 0.2, len(rows)) if len(rows) > 1 else [0], rows, strict=True):
+        spread = Estimate.of(values[order], axis=1)
+        places = np.arange(len(names)) + shift
+        axis.errorbar(spread.mean, places, xerr=spread.standard_error, fmt="o", ms=2, color=color, elinewidth=0.6, label=name)
+    axis.set(yticks=range(len(names)), yticklabels=[], xlabel=label, ylim=(-0.6, len(names) - 0.4))
 
 
 def _plot_widths(axis, data) -> None:
@@ -329,20 +323,20 @@ def _plot_widths(axis, data) -> None:
     medians = [Estimate.of_median(v) for v in data.narrow_misfit.values]
     axis.errorbar(width, [m.mean for m in medians], [m.standard_error for m in medians], color="black", linewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="width, five layers", ylabel="misfit / maximum")
-    axis.legend(fontsize=6)
+    axis.legend(fontsize=5.5)
 
 
 def _plot_translates(axis, data) -> None:
     for i, name in enumerate(LEARNERS):
         for p, face in enumerate(("C0", "none")):
             kept = data.pair_learnt.values[i, p]
-            rates = [data[f"pair_rates_{field}"].values[i, p][kept] for field in ("hidden", "output")]
+            rates = [np.log10(data[f"pair_rates_{field}"].values[i, p][kept]) for field in ("hidden", "output")]
             axis.plot(*rates, "os^"[i], ms=3, color=f"C{i}", mfc=face if face == "none" else f"C{i}")
         axis.plot([], [], "os^"[i], ms=3, color=f"C{i}", label=name)
     axis.plot([], [], "o", ms=3, color="black", label="translates")
     axis.plot([], [], "o", ms=3, color="black", mfc="none", label="not")
-    axis.set(xscale="log", yscale="log", xlabel=r"$\eta_h$", ylabel=r"$\eta_y$")
-    axis.legend(fontsize=5.5)
+    axis.set(xlabel=r"$\log_{10}$ $\eta_h$", ylabel=r"$\log_{10}$ $\eta_y$")
+    axis.legend(fontsize=5)
 
 
 if __name__ == "__main__":
