@@ -47,7 +47,7 @@ def variants(width: int, depth: int) -> dict[str, Variant]:
     The authors' dropout modules count as layers, so that their layer 5 is the third linear one.
     """
     half = depth // 2
-    mlp = lambda **fields: MLPConfig(**({"width": width, "hidden_layers": depth} | fields))
+    mlp = lambda **fields: MLPConfig(**{"width": width, "hidden_layers": depth, **fields})
     kernel = min(11, 1 + (width - 1) // (half + 1))
     units = max(4, width // 12 * 2)
     return {

@@ -28,8 +28,9 @@ def association(x, y, group=None, resamples=200) -> Estimate:
     group = np.arange(len(x)) if group is None else group
     random, members = np.random.default_rng(0), [np.flatnonzero(group == g) for g in np.unique(group)]
     draws = (np.concatenate([members[k] for k in random.integers(len(members), size=len(members))]) for _ in range(resamples))
-    error = np.nanstd([spearmanr(x[d], y[d]).statistic for d in draws], ddof=1)
-    return Estimate(spearmanr(x, y).statistic, error, np.asarray(len(members)))
+    correlation = lambda d: float(spearmanr(x[d], y[d])[0])  # pyright: ignore[reportArgumentType]
+    error = np.nanstd(np.array([correlation(d) for d in draws]), ddof=1)
+    return Estimate(correlation(slice(None)), float(error), len(members))
 
 
 def claims_pair(data, gated, domain) -> list[Claim]:

@@ -13,7 +13,7 @@ rich regime (init_scale=0.1) the system with the other sign fits most networks b
 Time: tiny 15 s, default 60 s, paper 10 min.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -78,7 +78,7 @@ def run(config: Config, train: Points) -> Result:
     geometry = theory.geometry_of(train, pair)
     layer = config.model.hidden_layers // 2 if config.layer < 0 else config.layer
     keys, scales = jax.random.split(jax.random.key(config.seed), config.networks), jnp.full(config.networks, config.init_scale)
-    sizes = {"layer": layer, "steps": config.steps, "every": config.every}
+    sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every}
     seen = theory.follow(keys, scales, config.model, training.GradientDescent(), train, train, pair, **sizes)
     times = seen.rate[:, None] * seen.step[None].astype(float)
 
@@ -104,10 +104,11 @@ def claims(data) -> list[Claim]:
     out = []
     for system, name in enumerate(SYSTEMS[1:], start=1):
         ratio = cost[system] - cost[0]
-        log = Estimate.of_median(ratio)
-        text = f"{name}: log10 of squared misfit over that of (1), median ({np.sum(ratio > 0)} of {len(ratio)} networks above 0"
-        out.append(Claim(f"{text})", "F10", log, at_least(0), gated))
-        out.append(Claim(f"{text}, median factor {10 ** float(log.mean):.2g}): factor 3", "F10", log, at_least(np.log10(3)), False))
+        log = Estimate.of(ratio)
+        text = f"{name}: log10 of squared misfit over that of (1), mean ({np.sum(ratio > 0)} of {len(ratio)} networks above 0)"
+        out.append(Claim(text, "F10", log, at_least(0), gated))
+        factor = f"{name}: the same, factor {10 ** float(log.mean):.2g} against 3"
+        out.append(Claim(factor, "F10", log, at_least(np.log10(3)), False))
     return out
 
 

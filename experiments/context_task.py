@@ -162,7 +162,7 @@ def plot(data):
         axis.set_xticklabels(["untrained", "trained"])
         axis.axhline(1, color="0.7", linewidth=0.8, linestyle=":")
         if i == 0:
-            axis.set_title("irrelevant / relevant variance", fontsize=8)
+            axis.set_title("irrelevant / relevant var.", fontsize=7.5)
     for axis in axes[2, :3]:
         axis.set_xlabel("first component")
     return figure

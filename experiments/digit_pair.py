@@ -13,7 +13,7 @@ of the network by the reported delay.
 Time: tiny 10 s, default 60 s, paper 20 min.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +90,7 @@ def run(config: Config, data: tuple[Points, Points, np.ndarray]) -> Result:
     layer = config.model.hidden_layers // 2 if config.layer < 0 else config.layer
     keys = jax.random.split(jax.random.key(config.seed), config.networks)
     scales = jnp.full(config.networks, jnp.asarray(config.gain) ** config.model.weight_layers)
-    sizes = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}
+    sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}
     seen = theory.follow(keys, scales, config.model, config.optimizer, train, held, pair, **sizes)
     variance = jnp.sum(jnp.var(jnp.asarray(held.y), axis=0))
     return Result(**vars(seen), geometry=theory.geometry_of(train, pair), points=jnp.asarray(float(len(train.x))), target_variance=variance)

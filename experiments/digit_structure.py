@@ -12,7 +12,7 @@ Expect: ten dark blocks; the heuristic correlates with the networks chiefly beca
 Time: tiny 15 s, default 90 s, paper 30 min.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -126,8 +126,8 @@ def run(config: Config, data) -> Result:
         before=before,
         formula=jnp.where(before > 0, formula, 0.0),
         heuristic=jnp.asarray(heuristic),
-        inputs=geometry.dx2,
-        same_class=jnp.where(geometry.dy2 > 0, 1.0, 0.0),
+        inputs=jnp.asarray(geometry.dx2),
+        same_class=jnp.where(jnp.asarray(geometry.dy2) > 0, 1.0, 0.0),
         rates=rates,
         accuracy=accuracy,
     )
@@ -138,7 +138,7 @@ def _reference_rates(config, keys, scale, layer, inputs, outputs):
     every = max(1, config.reference_steps // 500)
     steps = config.reference_steps // every * every
     two = TwoPoints(dx=float(inputs) ** 0.5, dy=2**0.5, inputs=inputs, outputs=outputs).load().train
-    sizes = {"layer": layer, "steps": steps, "every": every}
+    sizes: dict[str, Any] = {"layer": layer, "steps": steps, "every": every}
     flow = training.GradientDescent()
     return theory.follow(keys, jnp.full(len(keys), scale), config.model, flow, two, two, np.arange(2), **sizes).fit.rates
 

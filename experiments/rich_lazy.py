@@ -14,7 +14,7 @@ of formula (3); above the crossover α_c (about 8 for 10×100, 80 for 20×500) t
 Time: tiny 5 s, default 15 s, paper 3 min.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +105,7 @@ def run(config: Config, data: tuple[Points, Points, np.ndarray]) -> Result:
     layer = model.hidden_layers // 2 if config.layer < 0 else config.layer
     keys = lambda stream, count: jax.random.split(jax.random.fold_in(jax.random.key(config.seed), stream), count)
     scales = jnp.where(jnp.arange(total) < config.networks, jnp.asarray(config.init_scale), REFERENCE)
-    sizes = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}
+    sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}
     everything = theory.follow(keys(0, total), scales, model, config.optimizer, train, held, pair, **sizes, precision=config.precision)
     geometry, per_network = theory.geometry_of(train, pair), {k: v for k, v in vars(everything).items() if k != "step"}
     networks, references = (

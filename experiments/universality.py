@@ -242,6 +242,7 @@ def _misfit(data):
 def plot(data):
     """A panel for each architecture, then what the misfit goes with."""
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     names = _names(data)
     columns = min(5, len(names))
@@ -258,7 +259,7 @@ def plot(data):
     for axis in axes[-1]:
         axis.set_xlabel("rate × step")
     colors = {"h": "C0", "y": "C1", "w": "C2", "loss": "0.6"}
-    handles = [plt.Line2D([], [], color=c) for c in colors.values()] + [plt.Line2D([], [], **THEORY)]
+    handles = [Line2D([], [], color=c) for c in colors.values()] + [Line2D([], [], **THEORY)]
     top.legend(handles, ["$h/h_{max}$ × ½", "$y$", "$w$", "loss", "theory"], loc="outside upper center", ncols=5)
     panels = bottom.subplots(2, 4)
     misfit = _misfit(data)
@@ -270,7 +271,7 @@ def plot(data):
         log = np.log10(data[f"fit_rates_{field}"].values)
         rows = [(shades[p], f"{p / (PLACES - 1):g}", log[:, :, p]) for p in range(PLACES)]
         _plot_rows(axis, order, names, rows, rf"$\log_{{10}}$ {symbol}")
-    panels[0, 1].legend(title="relative depth", title_fontsize=5.5, fontsize=5, loc="upper left", handlelength=0.5, labelspacing=0.1)
+    panels[0, 1].legend(title="relative depth", title_fontsize=5.5, fontsize=5, loc="lower left", handlelength=0.5, labelspacing=0.1)
     _plot_widths(panels[0, 3], data)
     for axis, measure, label in (
         (panels[1, 0], data.after_decoder.values, "second-order ratio, decoder"),
@@ -336,7 +337,7 @@ def _plot_translates(axis, data) -> None:
     axis.plot([], [], "o", ms=3, color="black", label="translates")
     axis.plot([], [], "o", ms=3, color="black", mfc="none", label="not")
     axis.set(xlabel=r"$\log_{10}$ $\eta_h$", ylabel=r"$\log_{10}$ $\eta_y$")
-    axis.legend(fontsize=5)
+    axis.legend(fontsize=4.5, loc="lower left", labelspacing=0.1, handlelength=0.8)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from ..record import Number
+from .fit import Solution
 from .two_point import Geometry, Rates, TwoPoint, vector_field
 
 Field = Callable[[TwoPoint, Rates, Geometry], TwoPoint]
@@ -46,7 +47,7 @@ def _y_decoder_only(state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoi
 ALTERED: dict[str, Field] = {"y_doubled": _y_doubled, "h_doubled": _h_doubled, "w_sign": _w_sign, "y_decoder_only": _y_decoder_only}
 
 
-def integrate(field: Field, times: jax.Array, initial: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
+def integrate(field: Field, times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
     """State at `times` (n,), increasing, by four Runge–Kutta steps between each two; not finite where they are too large."""
     add = lambda a, b, c: jax.tree.map(lambda p, q: p + c * q, a, b)
 
@@ -67,9 +68,9 @@ def integrate(field: Field, times: jax.Array, initial: TwoPoint, rates: Rates, g
     return jax.lax.scan(interval, start, jnp.diff(t, prepend=t[:1]))[1]
 
 
-def solver(name: str) -> Callable[[Number, TwoPoint, Rates, Geometry], TwoPoint]:
-    """The `solve` of an altered system, by name; the same function at each call."""
+_solvers: dict[str, Solution] = {name: functools.partial(integrate, field) for name, field in ALTERED.items()}
+
+
+def solver(name: str) -> Solution:
+    """The `solve` of an altered system, by name; the same function at each call, so that fits by it are compiled once."""
     return _solvers[name]
-
-
-_solvers = {name: functools.partial(integrate, field) for name, field in ALTERED.items()}
