@@ -84,13 +84,14 @@ class Result:
 
 def load(config: Config) -> tuple[Points, Points, np.ndarray, np.ndarray]:
     """Training and held-out images, the compared ones by index, and the heuristic's matrix."""
+    from scipy.spatial.distance import cdist
+
     data = config.data.load()
     if config.images > len(data.train.x):
         raise ValueError(f"images={config.images}: must be ≤ {len(data.train.x)}, the training images there are")
     shown = np.argsort(data.train.label[: config.images], kind="stable")
     x, y = (a[: max(config.pool, config.images)] for a in (data.train.x, data.train.y))
-    gap = lambda a: np.sqrt(np.asarray(theory.squared_distances(a)))
-    A = gap(x) * gap(y)
+    A = cdist(x, x) * cdist(y, y)
     rest = np.exp(-A)
     heuristic = (rest[shown] @ A @ rest[:, shown]) ** 2
     return data.train, data.test if len(data.test.x) else data.train, shown, heuristic

@@ -115,8 +115,9 @@ def run(config: Config, data: tuple[np.ndarray, np.ndarray]) -> Result:
     geometry = theory.geometry_of_points(*data)
     fixed, geometry = (jax.tree.map(lambda a, part=part: a[part], geometry) for part in (0, slice(split, None)))
     rates = theory.fit_each(references[0][..., None] * step[None, None], references[1], fixed).rates
-    kept = references[2][..., -1] < REFERENCE_DROP
-    mean = jax.tree.map(lambda r: (jnp.sum(r * kept, axis=1) / jnp.maximum(jnp.sum(kept, axis=1), 1))[:, None, None], rates)
+    kept = (references[2][..., -1] < REFERENCE_DROP).astype(float)
+    share = kept / jnp.maximum(jnp.sum(kept, axis=1, keepdims=True), 1.0)
+    mean = jax.tree.map(lambda r: jnp.sum(r * share, axis=1)[:, None, None], rates)
     wide = jax.tree.map(lambda a: a[None, None], geometry)
     initial, ended = jax.tree.map(lambda c: c[..., 0], state), loss < STOP
     last = jnp.where(jnp.any(ended, axis=-1), jnp.argmax(ended, axis=-1), len(step) - 1)

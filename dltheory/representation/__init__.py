@@ -20,7 +20,7 @@ whatever the architecture, which enters through two constants only, the effectiv
 | g_c | `critical_gain` | gain where the initial distance equals A_low |
 """
 
-from .altered import ALTERED, integrate, solver
+from .altered import ALTERED, Alteration, integrate
 from .crossover import critical_gain, critical_scale, expected_initial_distance
 from .fit import MISFIT_LIMITS, FitFlags, RateFit, fit_midpoint_rate, fit_rates, transition_end
 from .follow import Followed, Trajectory, build_scaled, fit_each, follow, geometry_of, geometry_of_points, initial_distance, trajectory
@@ -46,6 +46,7 @@ from .validity import Validity, validity
 __all__ = [
     "ALTERED",
     "MISFIT_LIMITS",
+    "Alteration",
     "FitFlags",
     "Followed",
     "Geometry",
@@ -81,7 +82,6 @@ __all__ = [
     "retained_distance",
     "rsa",
     "solve",
-    "solver",
     "squared_distances",
     "to_regular",
     "trajectory",

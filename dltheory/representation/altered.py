@@ -1,50 +1,54 @@
-"""Four wrong versions of system (1), to see whether the data can tell.
+"""Wrong versions of system (1), to see whether the data can tell.
 
-| name | what is wrong |
-| --- | --- |
-| `y_doubled` | dy/dt doubled |
-| `h_doubled` | dh/dt doubled |
-| `w_sign` | sign of the η_h term of dw/dt flipped |
-| `y_decoder_only` | η_h term of dy/dt dropped |
+With factors that are 1 in system (1),
 
-None is a rescaling of the rates: each breaks the invariant (2). Source: van Rossem & Saxe 2024, appendix (F10).
+    dh/dt = - [h] η_h X w
+    dy/dt = - [y] w (η_y h + [y_encoder] η_h X y / h)
+    dw/dt = - ½ η_y h (3w - y + S) - ½ [w_encoder] η_h X (w/h)(y + w)
+
+None of the four altered systems is a rescaling of the rates: each breaks the invariant (2).
+Source: van Rossem & Saxe 2024, appendix (F10).
 """
 
-import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from ..record import Number
-from .fit import Solution
-from .two_point import Geometry, Rates, TwoPoint, vector_field
+from ..record import Number, array, record
+from .two_point import Geometry, Rates, TwoPoint
 
 Field = Callable[[TwoPoint, Rates, Geometry], TwoPoint]
 SUBSTEPS = 4
 
 
-def _y_doubled(state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    d = vector_field(state, rates, geometry)
-    return TwoPoint(d.h, 2 * d.y, d.w)
+@record
+class Alteration:
+    """Factors of the altered system; calling it gives the right side."""
+
+    h: Number = array("factor of dh/dt")
+    y: Number = array("factor of dy/dt")
+    y_encoder: Number = array("factor of the η_h term of dy/dt")
+    w_encoder: Number = array("factor of the η_h term of dw/dt")
+
+    def __call__(self, state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
+        """Right side at a state."""
+        h, y, w, X, S = state.h, state.y, state.w, geometry.dx2, geometry.dy2
+        encoder, decoder = rates.hidden * X, rates.output * h
+        return TwoPoint(
+            -self.h * encoder * w,
+            -self.y * w * (decoder + self.y_encoder * encoder * y / h),
+            -decoder * (3 * w - y + S) / 2 - self.w_encoder * encoder * (w / h) * (y + w) / 2,
+        )
 
 
-def _h_doubled(state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    d = vector_field(state, rates, geometry)
-    return TwoPoint(2 * d.h, d.y, d.w)
-
-
-def _w_sign(state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    d, term = vector_field(state, rates, geometry), rates.hidden * geometry.dx2 * (state.w / state.h) * (state.y + state.w)
-    return TwoPoint(d.h, d.y, d.w + term)
-
-
-def _y_decoder_only(state: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    d = vector_field(state, rates, geometry)
-    return TwoPoint(d.h, -state.w * rates.output * state.h, d.w)
-
-
-ALTERED: dict[str, Field] = {"y_doubled": _y_doubled, "h_doubled": _h_doubled, "w_sign": _w_sign, "y_decoder_only": _y_decoder_only}
+ALTERED = {
+    "y_doubled": Alteration(1.0, 2.0, 1.0, 1.0),
+    "h_doubled": Alteration(2.0, 1.0, 1.0, 1.0),
+    "w_sign": Alteration(1.0, 1.0, 1.0, -1.0),
+    "y_decoder_only": Alteration(1.0, 1.0, 0.0, 1.0),
+}
+"""dy/dt doubled, dh/dt doubled, the sign of the η_h term of dw/dt flipped, the η_h term of dy/dt dropped."""
 
 
 def integrate(field: Field, times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
@@ -59,18 +63,9 @@ def integrate(field: Field, times: Number, initial: TwoPoint, rates: Rates, geom
         return jax.tree.map(lambda s, a, b, c, d: s + dt / 6 * (a + 2 * b + 2 * c + d), state, k1, k2, k3, k4)
 
     def interval(state, dt):
-        for _ in range(SUBSTEPS):
-            state = step(state, dt / SUBSTEPS)
+        state = jax.lax.fori_loop(0, SUBSTEPS, lambda _, s: step(s, dt / SUBSTEPS), state)
         return state, state
 
     t = jnp.asarray(times, float)
     start = jax.tree.map(lambda a: jnp.asarray(a, float), initial)
     return jax.lax.scan(interval, start, jnp.diff(t, prepend=t[:1]))[1]
-
-
-_solvers: dict[str, Solution] = {name: functools.partial(integrate, field) for name, field in ALTERED.items()}
-
-
-def solver(name: str) -> Solution:
-    """The `solve` of an altered system, by name; the same function at each call, so that fits by it are compiled once."""
-    return _solvers[name]

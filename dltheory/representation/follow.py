@@ -141,7 +141,7 @@ def follow(
         params, apply = build_scaled(jax.random.fold_in(key, 0), model, train.x, train.y, scale, dtype)
         sizes = {"layers": (layer,), "steps": steps, "every": every, "batch": batch}
         seen = trajectory(key, params, apply, model, optimizer, train.x, train.y, pair, **sizes)
-        held_out = training.mean_squared_error(apply(seen.end, held.x.astype(dtype)).output.astype(float), jnp.asarray(held.y))
+        held_out = training.mean_squared_error(apply(seen.end, jnp.asarray(held.x, dtype)).output.astype(float), jnp.asarray(held.y))
         return seen.rate, seen.eigenvalue, jax.tree.map(lambda a: a[0], seen.state), seen.midpoint, seen.loss, held_out
 
     rate, eigenvalue, observed, midpoint, loss, held_out = training.over_networks(network, keys, scales)

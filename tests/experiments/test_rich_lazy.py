@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 
 import jax
 import numpy as np
@@ -15,16 +14,6 @@ from dltheory.lab.program import Program
 from dltheory.models import MLPConfig
 from experiments import rich_lazy
 from experiments.rich_lazy import Config
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A results directory for the whole module, so that runs are computed once."""
-    where = tmp_path_factory.mktemp("results")
-    before = os.environ.get("DLTHEORY_RESULTS")
-    os.environ["DLTHEORY_RESULTS"] = str(where)
-    yield where
-    os.environ.pop("DLTHEORY_RESULTS") if before is None else os.environ.update(DLTHEORY_RESULTS=before)
 
 
 @pytest.fixture(scope="module")
