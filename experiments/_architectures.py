@@ -92,9 +92,8 @@ def _follow_variant(variant: Variant, y: Any, steps: int, every: int) -> Any:
     model, layers = variant.model, variant.layers
 
     def network(key, gain, x):
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, x, y, gain**model.weight_layers, jnp.float32)
-        sizes = {"layers": layers, "steps": steps, "every": every}
-        seen = theory.trajectory(key, params, apply, model, training.GradientDescent(), x, y, jnp.arange(2), **sizes)
+        scale, sizes = gain**model.weight_layers, {"layers": layers, "steps": steps, "every": every}
+        seen, apply = theory.train_and_follow(key, scale, model, training.GradientDescent(), x, y, jnp.arange(2), **sizes)
         ends = jax.tree.map(lambda *a: jnp.stack(a), seen.start, seen.end)
         checks = jax.vmap(lambda p: theory.validity(apply, p, x))(ends)
         return seen._replace(start=None, end=None), jax.tree.map(lambda a: a[:, np.array(layers)], checks)

@@ -29,6 +29,7 @@ from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import relative_misfit
+from experiments._settings import check_layer, check_records, followed
 
 SYSTEMS = ("equation_1", *theory.ALTERED)
 
@@ -51,10 +52,8 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_records(self.steps, self.every)
+        check_layer(self.layer, self.model)
 
 
 @record
@@ -77,7 +76,7 @@ def run(config: Config, train: Points) -> Result:
     """Train, then fit each system to the same curves."""
     pair = np.arange(2)
     geometry = theory.geometry_of(train, pair)
-    layer = config.model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, config.model)
     keys, scales = jax.random.split(jax.random.key(config.seed), config.networks), jnp.full(config.networks, config.init_scale)
     sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every}
     seen = theory.follow(keys, scales, config.model, training.GradientDescent(), train, train, pair, **sizes)

@@ -26,6 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, about, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
+from experiments._settings import check_layer, followed, some_records
 
 REGIMES = ("large", "intermediate", "small")
 SHOWN = 3  # principal components of the representation that are drawn
@@ -52,8 +53,7 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_layer(self.layer, self.model)
         if self.batch > 2 * self.side**2:
             raise ValueError(f"batch={self.batch}: must be ≤ {2 * self.side**2}, the examples there are")
 
@@ -77,14 +77,13 @@ def load(config: Config) -> Points:
 def run(config: Config, train: Points) -> Result:
     """Train all networks as one program."""
     model, side = config.model, config.side
-    layer = model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, model)
     gains = jnp.repeat(jnp.stack([jnp.asarray(getattr(config, r), float) for r in REGIMES]), config.networks)
 
     def network(key, gain):
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, train.x, train.y, gain**model.weight_layers, jnp.float32)
-        sizes = {"layers": (layer,), "steps": config.steps, "every": max(1, config.steps // 10), "batch": config.batch}
-        pair = jnp.arange(2)
-        seen = theory.trajectory(key, params, apply, model, training.GradientDescent(), train.x, train.y, pair, **sizes)
+        scale, descent = gain**model.weight_layers, training.GradientDescent()
+        sizes = {"layers": (layer,), **some_records(config.steps), "batch": config.batch}
+        seen, apply = theory.train_and_follow(key, scale, model, descent, train.x, train.y, jnp.arange(2), **sizes)
         ends = [apply(p, train.x.astype(jnp.float32)) for p in (seen.start, seen.end)]
         hidden = [a.hidden[layer].astype(float).reshape(2, side, side, -1) for a in ends]
         loss = training.mean_squared_error(ends[1].output.astype(float), jnp.asarray(train.y))

@@ -28,6 +28,7 @@ from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import final
+from experiments._settings import check_layer, check_records, followed
 
 FIRST, SECOND = 0, 1
 
@@ -54,10 +55,8 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_records(self.steps, self.every)
+        check_layer(self.layer, self.model)
         if isinstance(self.optimizer, training.GradientFlow):
             raise ValueError("optimizer=gradient_flow: must be gradient_descent, momentum or adam, which take batches")
 
@@ -87,7 +86,7 @@ def load(config: Config) -> tuple[Points, Points, np.ndarray]:
 def run(config: Config, data: tuple[Points, Points, np.ndarray]) -> Result:
     """Train on all images, following the pair."""
     train, held, pair = data
-    layer = config.model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, config.model)
     keys = jax.random.split(jax.random.key(config.seed), config.networks)
     scales = jnp.full(config.networks, jnp.asarray(config.gain) ** config.model.weight_layers)
     sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}

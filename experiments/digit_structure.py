@@ -26,6 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
+from experiments._settings import check_layer, followed, some_records
 
 PREDICTIONS = {
     "heuristic": "heuristic e^{-A} A e^{-A}",
@@ -60,8 +61,7 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_layer(self.layer, self.model)
         if isinstance(self.optimizer, training.GradientFlow):
             raise ValueError("optimizer=gradient_flow: must be gradient_descent, momentum or adam, which take batches")
 
@@ -101,15 +101,14 @@ def run(config: Config, data) -> Result:
     """Train networks on all images; predict with the rates of networks that learn two points at the images' mean distance."""
     train, held, shown, heuristic = data
     model = config.model
-    layer = model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, model)
     keys = jax.random.split(jax.random.key(config.seed), config.networks)
     x, scale = train.x[shown], jnp.asarray(config.gain) ** model.weight_layers
     geometry = theory.Geometry(theory.squared_distances(x), theory.squared_distances(train.y[shown]))
 
     def network(key):
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, train.x, train.y, scale, jnp.float32)
-        sizes = {"layers": (layer,), "steps": config.steps, "every": config.steps, "batch": config.data.batch}
-        seen = theory.trajectory(key, params, apply, model, config.optimizer, train.x, train.y, shown[:2], **sizes)
+        sizes = {"layers": (layer,), **some_records(config.steps), "batch": config.data.batch}
+        seen, apply = theory.train_and_follow(key, scale, model, config.optimizer, train.x, train.y, shown[:2], **sizes)
         first, last = (apply(p, x.astype(jnp.float32)) for p in (seen.start, seen.end))
         right = jnp.argmax(apply(seen.end, held.x.astype(jnp.float32)).output, axis=1) == held.label
         distances = (theory.squared_distances(a) for a in (last.hidden[layer], first.hidden[layer], first.output))

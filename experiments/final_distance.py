@@ -26,6 +26,7 @@ from dltheory.lab import THEORY, TWO_COLUMNS, Claim, at_least, at_most, between,
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
+from experiments._settings import check_layer, check_records, followed
 
 REGIMES = ("rich", "intermediate", "lazy")
 STOP, DROP, REFERENCE_DROP = 1e-4, 1e-3, 1e-2
@@ -61,10 +62,8 @@ class Config:
             low, high = getattr(self, f"{axis}_low"), getattr(self, f"{axis}_high")
             if low >= high:
                 raise ValueError(f"{axis}_high={high:g}: must be above {axis}_low={low:g}, or all distances of the grid are equal")
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_records(self.steps, self.every)
+        check_layer(self.layer, self.model)
 
 
 @record
@@ -95,13 +94,12 @@ def run(config: Config, data: tuple[np.ndarray, np.ndarray]) -> Result:
     model, split, replicas = config.model, config.references, config.replicas
     x, y = (jnp.concatenate([a[:split], jnp.tile(a[split:], (replicas, 1, 1))]) for a in data)
     count = len(x)
-    layer = model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, model)
     gains = jnp.repeat(jnp.stack([jnp.asarray(getattr(config, r), float) for r in REGIMES]), count)
 
     def network(key, gain, x, y):
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, x, y, gain**model.weight_layers, jnp.float32)
-        sizes = {"layers": (layer,), "steps": config.steps, "every": config.every}
-        seen = theory.trajectory(key, params, apply, model, training.GradientDescent(), x, y, jnp.arange(2), **sizes)
+        scale, sizes = gain**model.weight_layers, {"layers": (layer,), "steps": config.steps, "every": config.every}
+        seen, _ = theory.train_and_follow(key, scale, model, training.GradientDescent(), x, y, jnp.arange(2), **sizes)
         return seen.rate, jax.tree.map(lambda a: a[0], seen.state), seen.loss
 
     keys = jax.random.split(jax.random.key(config.seed), len(gains))

@@ -26,6 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, between, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
+from experiments._settings import check_records
 
 EARLY = 2
 PAPER_DEPTH = 20
@@ -49,8 +50,7 @@ class Config:
     figure: ClassVar = {"model.hidden_layers": (5, 10, 20, 30)}
 
     def __post_init__(self) -> None:
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
+        check_records(self.steps, self.every)
 
 
 @record
@@ -80,9 +80,8 @@ def run(config: Config, train: Points) -> Result:
 
     def network(key):
         scale = jnp.asarray(config.gain) ** config.model.weight_layers
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), config.model, train.x, train.y, scale, jnp.float32)
         sizes = {"layers": layers, "steps": config.steps, "every": config.every}
-        seen = theory.trajectory(key, params, apply, config.model, training.GradientDescent(), train.x, train.y, pair, **sizes)
+        seen, apply = theory.train_and_follow(key, scale, config.model, training.GradientDescent(), train.x, train.y, pair, **sizes)
         checks = [theory.validity(apply, p, train.x) for p in (seen.start, seen.end)]
         return seen.rate, seen.state, seen.loss[-1], checks
 

@@ -29,6 +29,7 @@ from dltheory.models import HOMOGENEOUS, MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import FLAGS, claims_pair, final, plot_pair
+from experiments._settings import check_layer, check_records, followed
 
 REFERENCE = 0.1
 UNTRAINED = 64
@@ -70,12 +71,12 @@ class Config:
             object.__setattr__(self, "init_scale", self.gain**depth)
         elif not np.isclose(self.init_scale, self.gain**depth, rtol=1e-9):
             raise ValueError(f"gain={self.gain}: give init_scale or gain, not both")
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_records(self.steps, self.every)
+        check_layer(self.layer, self.model)
         if isinstance(self.optimizer, training.GradientFlow) and self.data.batch:
             raise ValueError(f"data.batch={self.data.batch}: optimizer=gradient_flow takes all points at once, data.batch=0")
+        if isinstance(self.optimizer, training.GradientFlow) and self.model.stochastic:
+            raise ValueError("optimizer=gradient_flow: must be another for model=dropout, which draws noise at each step")
         if isinstance(self.optimizer, training.GradientFlow) and not self.model.smooth:
             raise ValueError(f"optimizer=gradient_flow: inaccurate at the kink of model.activation={self.model.activation}")
 
@@ -102,7 +103,7 @@ def run(config: Config, data: tuple[Points, Points, np.ndarray]) -> Result:
     """Train networks at init_scale and references at α = 0.1, and fit the two-point theory to each."""
     train, held, pair = data
     model, total = config.model, config.networks + config.references
-    layer = model.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, model)
     keys = lambda stream, count: jax.random.split(jax.random.fold_in(jax.random.key(config.seed), stream), count)
     scales = jnp.where(jnp.arange(total) < config.networks, jnp.asarray(config.init_scale), REFERENCE)
     sizes: dict[str, Any] = {"layer": layer, "steps": config.steps, "every": config.every, "batch": config.data.batch}
@@ -144,7 +145,8 @@ def claims(data) -> list[Claim]:
 
 def _in_scope(data) -> bool:
     """Whether the scale of the function is exact and the theory's data are followed: then claims are gated."""
-    homogeneous = np.isin(data["model.activation"].values, list(HOMOGENEOUS)) & (data["model.c_b"].values == 0)
+    bias = data["model.c_b"].values if "model.c_b" in data.coords else 0
+    homogeneous = np.isin(data["model.activation"].values, list(HOMOGENEOUS)) & (bias == 0) & (data["model"].values == "mlp")
     return bool(np.all(homogeneous & (data["data"].values == "two_points") & (data["optimizer"].values != "adam")))
 
 

@@ -39,6 +39,7 @@ from experiments._architectures import (
 )
 from experiments._architectures import learners as all_learners
 from experiments._pair import association, relative_misfit
+from experiments._settings import check_records
 
 PAPER_LIMITS = theory.TwoPoint(0.06, 0.06, 0.15)
 LEARNT = 1e-3
@@ -64,8 +65,7 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.steps % self.every or self.steps // self.every < 10:
-            raise ValueError(f"every={self.every}: must divide steps={self.steps} and leave 10 records")
+        check_records(self.steps, self.every)
 
 
 @record

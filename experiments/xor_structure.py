@@ -26,6 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
+from experiments._settings import check_layer, followed, some_records
 
 CASES = ("rich", "intermediate", "lazy", "shallow")
 POINTS = ("00", "01", "10", "11")
@@ -55,8 +56,7 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.layer >= self.model.hidden_layers:
-            raise ValueError(f"layer={self.layer}: must be below model.hidden_layers={self.model.hidden_layers}")
+        check_layer(self.layer, self.model)
         if not self.rich < self.lazy:
             raise ValueError(f"rich={self.rich:g}: must be below lazy={self.lazy:g}")
 
@@ -85,7 +85,7 @@ def run(config: Config, data: tuple[Points, Points]) -> Result:
     """Train deep networks at all gains as one program and shallow ones as another; predict from the mean rates of each case."""
     xor, two = data
     deep, n = config.model, config.networks
-    layer = deep.hidden_layers // 2 if config.layer < 0 else config.layer
+    layer = followed(config.layer, deep)
     flat = MLPConfig(width=deep.width, hidden_layers=1, activation=deep.activation)  # pyright: ignore[reportAttributeAccessIssue]
     gains = jnp.stack([jnp.asarray(getattr(config, c), float) for c in CASES[:3]])
     scanned = jnp.geomspace(gains[0], gains[2], config.scan)
@@ -121,9 +121,8 @@ def _train(keys, gains, model, layer, points, steps):
 
     def network(key, gain):
         scale = gain.astype(float) ** model.weight_layers
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, points.x, points.y, scale, jnp.float32)
-        sizes = {"layers": (layer,), "steps": steps, "every": max(1, steps // 10)}
-        seen = theory.trajectory(key, params, apply, model, training.GradientDescent(), points.x, points.y, jnp.arange(2), **sizes)
+        sizes = {"layers": (layer,), **some_records(steps)}
+        seen, apply = theory.train_and_follow(key, scale, model, training.GradientDescent(), points.x, points.y, jnp.arange(2), **sizes)
         first, last = (apply(p, points.x.astype(jnp.float32)) for p in (seen.start, seen.end))
         loss = training.mean_squared_error(last.output.astype(float), jnp.asarray(points.y))
         distances = (theory.squared_distances(a) for a in (first.hidden[layer], last.hidden[layer], first.output))
@@ -138,9 +137,8 @@ def _rates(keys, gains, model, layer, points, steps):
 
     def network(key, gain):
         scale = gain.astype(float) ** model.weight_layers
-        params, apply = theory.build_scaled(jax.random.fold_in(key, 0), model, points.x, points.y, scale, jnp.float32)
         sizes = {"layers": (layer,), "steps": steps // every * every, "every": every}
-        seen = theory.trajectory(key, params, apply, model, training.GradientDescent(), points.x, points.y, jnp.arange(2), **sizes)
+        seen, _ = theory.train_and_follow(key, scale, model, training.GradientDescent(), points.x, points.y, jnp.arange(2), **sizes)
         return seen.rate, jax.tree.map(lambda a: a[0], seen.state)
 
     rate, state = training.over_networks(network, keys, gains)

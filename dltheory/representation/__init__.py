@@ -23,7 +23,7 @@ whatever the architecture, which enters through two constants only, the effectiv
 from .altered import ALTERED, Alteration, integrate
 from .crossover import critical_gain, critical_scale, expected_initial_distance
 from .fit import MISFIT_LIMITS, FitFlags, RateFit, fit_midpoint_rate, fit_rates, transition_end
-from .follow import Followed, Trajectory, build_scaled, fit_each, follow, geometry_of, geometry_of_points, initial_distance, trajectory
+from .follow import Followed, Trajectory, fit_each, follow, geometry_of, geometry_of_points, initial_distance, train_and_follow, trajectory
 from .measurement import measure, midpoint_error, pair_loss
 from .similarity import cka, rsa, squared_distances
 from .special_cases import aligned, balanced, merging
@@ -57,7 +57,6 @@ __all__ = [
     "Validity",
     "aligned",
     "balanced",
-    "build_scaled",
     "cka",
     "critical_gain",
     "critical_scale",
@@ -84,6 +83,7 @@ __all__ = [
     "solve",
     "squared_distances",
     "to_regular",
+    "train_and_follow",
     "trajectory",
     "transition_end",
     "validity",

@@ -107,6 +107,23 @@ def build_scaled(key: Array, model: Model, x: Array | np.ndarray, y: Array | np.
     return functional(model.build(key, x.shape[1], y.shape[1], gain, dtype))
 
 
+def train_and_follow(
+    key: Array,
+    scale: Number,
+    model: Model,
+    optimizer: training.Optimizer,
+    x: Float[Array | np.ndarray, "points inputs"],
+    y: Float[Array | np.ndarray, "points outputs"],
+    pair: Int[Array | np.ndarray, "2"],
+    *,
+    dtype: Any = jnp.float32,
+    **sizes: Any,
+) -> tuple[Trajectory, Apply]:
+    """`trajectory` of a new network of scale α, with its `apply`; `sizes` are those of `trajectory`."""
+    params, apply = build_scaled(jax.random.fold_in(key, 0), model, x, y, scale, dtype)
+    return trajectory(key, params, apply, model, optimizer, x, y, pair, **sizes), apply
+
+
 def initial_distance(keys: Array, model: Model, train: Points, pair: Array | np.ndarray, scale: Number, layer: int) -> Array:
     """h₀ of untrained networks at scale α, one for each key."""
 
@@ -138,9 +155,8 @@ def follow(
     geometry, step = geometry_of(train, pair), jnp.arange(0, steps, every)
 
     def network(key, scale):
-        params, apply = build_scaled(jax.random.fold_in(key, 0), model, train.x, train.y, scale, dtype)
-        sizes = {"layers": (layer,), "steps": steps, "every": every, "batch": batch}
-        seen = trajectory(key, params, apply, model, optimizer, train.x, train.y, pair, **sizes)
+        sizes = {"layers": (layer,), "steps": steps, "every": every, "batch": batch, "dtype": dtype}
+        seen, apply = train_and_follow(key, scale, model, optimizer, train.x, train.y, pair, **sizes)
         held_out = training.mean_squared_error(apply(seen.end, jnp.asarray(held.x, dtype)).output.astype(float), jnp.asarray(held.y))
         return seen.rate, seen.eigenvalue, jax.tree.map(lambda a: a[0], seen.state), seen.midpoint, seen.loss, held_out
 

@@ -15,7 +15,15 @@ def pair(results):
 
 @pytest.fixture(scope="module")
 def structure(results):
-    fields = {"optimizer": "gradient_descent", "model.width": 30, "networks": 3, "steps": 1500, "reference_steps": 300, "images": 30, "pool": 60}
+    fields = {
+        "optimizer": "gradient_descent",
+        "model.width": 30,
+        "networks": 3,
+        "steps": 1500,
+        "reference_steps": 300,
+        "images": 30,
+        "pool": 60,
+    }
     return experiment("digit_structure", **fields)
 
 
