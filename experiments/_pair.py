@@ -28,7 +28,8 @@ def association(x, y, group=None, resamples=200) -> Estimate:
     group = np.arange(len(x)) if group is None else group
     random, members = np.random.default_rng(0), [np.flatnonzero(group == g) for g in np.unique(group)]
     draws = (np.concatenate([members[k] for k in random.integers(len(members), size=len(members))]) for _ in range(resamples))
-    correlation = lambda d: float(spearmanr(x[d], y[d])[0])  # pyright: ignore[reportArgumentType]
+    varies = lambda d: np.ptp(x[d]) > 0 and np.ptp(y[d]) > 0
+    correlation = lambda d: float(spearmanr(x[d], y[d])[0]) if varies(d) else np.nan  # pyright: ignore[reportArgumentType]
     error = np.nanstd(np.array([correlation(d) for d in draws]), ddof=1)
     return Estimate(correlation(slice(None)), float(error), len(members))
 

@@ -9,7 +9,7 @@ Source: van Rossem & Saxe, "When Representations Align", ICML 2024, context task
 
 Expect: at small gain the irrelevant feature's variance over the relevant one's falls far below that of the untrained network; at large
 gain it stays near it.
-Time: tiny 10 s, default 2 min, paper 10 min.
+Time: tiny 10 s, default 60 s, paper 10 min.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
-"""Two images followed through training on real digits: the right shape, late.
+"""Two images followed through training on real digits: the right shape, though the theory knows nothing of the other images.
 
 A network learns all digits; the distances h of the representations and y of the predictions of one 0 and one 1, and their alignment w,
-are shown beside the two-point theory, which knows nothing of the other images.
+are shown beside the two-point theory.
 
 Source: van Rossem & Saxe, "When Representations Align", ICML 2024, MNIST trajectory (F4).
 
@@ -10,7 +10,7 @@ Source: van Rossem & Saxe, "When Representations Align", ICML 2024, MNIST trajec
 
 Expect: h grows, y approaches S = 2, w dips and returns, each by the shape of the theory; the dip of the fitted theory lies beside that
 of the network by the reported delay.
-Time: tiny 10 s, default 60 s, paper 20 min.
+Time: tiny 10 s, default 30 s, paper 20 min.
 """
 
 from typing import Any, ClassVar

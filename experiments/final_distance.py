@@ -9,7 +9,7 @@ Source: van Rossem & Saxe, "When Representations Align", ICML 2024, theory again
 
 Expect: rich r ≥ 0.9 and slope in [0.7, 1.2], better than the initial distance; lazy: the initial distance survives (r ≥ 0.95) and the
 data do not matter (r with A_low ≤ 0.6).
-Time: tiny 10 s, default 60 s, paper 30 min.
+Time: tiny 10 s, default 75 s, paper 1 h.
 """
 
 from typing import ClassVar

@@ -9,7 +9,7 @@ Source: van Rossem & Saxe, "When Representations Align", ICML 2024, appendix, la
 
 Expect: the fit loss at layer 2 of 20 is 50 times that of the best layer, which lies behind the middle; η_h grows with depth, η_y has a
 broad maximum. The sweep maps the rates over depth and layer.
-Time: tiny 10 s, default 60 s, paper 10 min.
+Time: tiny 10 s, default 30 s, paper 2 min.
 """
 
 from typing import ClassVar

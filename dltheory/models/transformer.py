@@ -79,6 +79,6 @@ class Transformer(nnx.Module):
 
 
 def xavier_normal(gain: Number) -> nnx.Initializer:
-    """Normal weights of standard deviation g √(2/(n_in + n_out))."""
+    """Weights of standard deviation g √(2/(n_in + n_out)), from flax's normal distribution cut at two standard deviations."""
     unit = nnx.initializers.xavier_normal()
     return lambda key, shape, dtype: unit(key, shape, dtype) * jnp.asarray(gain, dtype)

@@ -6,7 +6,8 @@ With factors that are 1 in system (1),
     dy/dt = - [y] w (η_y h + [y_encoder] η_h X y / h)
     dw/dt = - ½ η_y h (3w - y + S) - ½ [w_encoder] η_h X (w/h)(y + w)
 
-None of the four altered systems is a rescaling of the rates: each breaks the invariant (2).
+None of the four altered systems is a rescaling of the rates. Three break the invariant (2); `w_sign` keeps it, whose h and y still move
+by w alone, but breaks the alignment (y - w)² = S y that (1) keeps.
 Source: van Rossem & Saxe 2024, appendix (F10).
 """
 
@@ -52,7 +53,7 @@ ALTERED = {
 
 
 def integrate(field: Field, times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    """State at `times` (n,), increasing, by four Runge–Kutta steps between each two; not finite where they are too large."""
+    """State at `times` (n,), increasing and counted from the first of them, by four Runge–Kutta steps between each two; not finite where they are too large."""
     add = lambda a, b, c: jax.tree.map(lambda p, q: p + c * q, a, b)
 
     def step(state, dt):

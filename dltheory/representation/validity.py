@@ -34,7 +34,8 @@ class Validity:
 
 
 def validity(apply: Apply, params: Any, x: Float[Array | np.ndarray, "2 inputs"]) -> Validity:
-    """The second-order ratios and the part across dh of a network, (layer,) for each hidden layer; a ratio of 0/0 is 0."""
+    """The second-order ratios and the part across dh of a network, (layer,) for each hidden layer. A ratio of 0/0 is 0, any
+    other over 0 infinite; `across` is 1 where dh or D_y vanishes."""
     x = jnp.asarray(x, jax.tree.leaves(params)[0].dtype)
     seen, middle = apply(params, x), jnp.mean(x, axis=0, keepdims=True)
     between = apply(params, middle).hidden
@@ -64,4 +65,4 @@ def _second_over_first(ends: jax.Array, middle: jax.Array) -> jax.Array:
 
 
 def _over(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), 0.0)
+    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), jnp.where(a > 0, jnp.inf, 0.0))

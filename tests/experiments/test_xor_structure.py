@@ -9,7 +9,7 @@ from experiments import xor_structure
 
 @pytest.fixture(scope="module")
 def data(results):
-    fields = {"model.width": 50, "model.hidden_layers": 6, "networks": 6, "scan": 2, "steps": 3000}
+    fields = {"model.width": 50, "model.hidden_layers": 6, "networks": 5, "scan": 2, "steps": 2500}
     return experiment("xor_structure", rich=0.7, lazy=2.5, **fields)
 
 
