@@ -53,7 +53,8 @@ ALTERED = {
 
 
 def integrate(field: Field, times: Number, initial: TwoPoint, rates: Rates, geometry: Geometry) -> TwoPoint:
-    """State at `times` (n,), increasing and counted from the first of them, by four Runge–Kutta steps between each two; not finite where they are too large."""
+    """State at `times` (n,), increasing and counted from the first, by four Runge–Kutta steps between each two; not finite where these
+    are too large."""
     add = lambda a, b, c: jax.tree.map(lambda p, q: p + c * q, a, b)
 
     def step(state, dt):
