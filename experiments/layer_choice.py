@@ -190,7 +190,7 @@ def plot_sweep(data):
             axis.errorbar(place, spread.mean, spread.standard_error, color=f"C{i}", label=f"{depth} layers")
     for axis, label in zip(axes, ("fit loss", r"$\eta_h$", r"$\eta_y$"), strict=True):
         axis.set(xlabel="relative depth of the layer", ylabel=rf"$\log_{{10}}$ {label}")
-    axes[0].legend()
+    axes[0].legend(loc="lower left", fontsize=6)
     return figure
 
 
