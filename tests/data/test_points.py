@@ -11,12 +11,13 @@ LABELS = (0, 0, 1, 2, 2, 2)
 
 def labelled(*labels):
     label = np.array(labels, np.int64)
-    return Points(np.zeros((len(label), 3)), np.zeros((len(label), 1)), label)
+    return Points(np.arange(3.0 * len(label)).reshape(-1, 3), np.zeros((len(label), 1)), label)
 
 
 def test_names():
-    assert set(Data.options) == {"two_points", "xor", "digits", "mnist"}
-    assert {name: kind().batch for name, kind in Data.options.items()} == {"two_points": 0, "xor": 0, "digits": 64, "mnist": 64}
+    assert set(Data.options) == {"two_points", "xor", "context_blobs", "digits", "mnist"}
+    batches = {"two_points": 0, "xor": 0, "context_blobs": 64, "digits": 64, "mnist": 64}
+    assert {name: kind().batch for name, kind in Data.options.items()} == batches
 
 
 def test_load_is_the_record_of_that_name():
@@ -27,7 +28,7 @@ def test_load_is_the_record_of_that_name():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("moons", {}, "data=moons: must be one of digits, mnist, two_points, xor"),
+        ("moons", {}, "data=moons: must be one of context_blobs, digits, mnist, two_points, xor"),
         ("two_points", {"dz": 1}, "dz: no option of data=two_points, whose options are dx, dy, inputs, outputs"),
         ("xor", {"dx": 1}, "dx: no option of data=xor, whose options are none"),
         ("two_points", {"dx": -1.0}, "dx=-1.0: must be ≥ 1e-06"),
