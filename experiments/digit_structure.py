@@ -8,7 +8,7 @@ Source: van Rossem & Saxe, "When Representations Align", ICML 2024, MNIST struct
     python -m experiments.digit_structure
     python -m experiments.digit_structure data=mnist_t10k
 
-Expect: ten dark blocks; the heuristic correlates with the networks chiefly because it knows the classes; formula (3) does better.
+Expect: ten dark blocks; the heuristic correlates with the networks chiefly because it knows the classes; formula (3) does a little better.
 Time: tiny 10 s, default 40 s, paper 30 min.
 """
 
