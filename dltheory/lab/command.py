@@ -175,6 +175,8 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
                 hydra_main(configurator, arguments, task.Task(name, where))
         except (UserError, StoreError):
             raise
+        except KeyboardInterrupt:
+            raise interrupted(where) from None
         except Exception as error:
             print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
     if not launcher.waits:
@@ -185,9 +187,15 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
         try:
             cluster.wait(where)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"its Slurm jobs go on; python -m experiments status {shlex.quote(str(where))}") from None
+            raise interrupted(where) from None
     bad, claims = report.collect(where, cluster.statuses(where))
     return int(bad > 0 or (strict and failed(claims)))
+
+
+def interrupted(where: Path) -> KeyboardInterrupt:
+    """The interrupt of a sweep, which says so if a cluster goes on with it."""
+    goes_on = f"its Slurm jobs go on; python -m experiments status {shlex.quote(str(where))}"
+    return KeyboardInterrupt(*[goes_on] if cluster.in_hand(where) else [])
 
 
 def hydra_main(configurator: Configurator, arguments: list[str], task: Any = print) -> None:

@@ -118,7 +118,7 @@ def test_a_new_line_width_keeps_the_id_and_a_changed_equation_does_not(tmp_path)
     kept += [source.replace("at_most(1.3)", "at_most(1.4)"), source.replace('"""h, y, w and', '"""')]
     changed = [
         source.replace("REFERENCE = 0.1", "REFERENCE = 0.2"),
-        source.replace("hidden_layers // 2 if", "hidden_layers // 3 if"),
+        source.replace("< config.networks, jnp", "<= config.networks, jnp"),
     ]
     other = tmp_path / "other.py"
     for text in (*kept, *changed):
