@@ -15,7 +15,6 @@ all that fit worse ranked; misfit falls with width.
 Time: tiny 40 s, default 4 min, paper 2 h.
 """
 
-import math
 from typing import ClassVar
 
 import jax
@@ -119,7 +118,7 @@ def run(config: Config, train: Points) -> Result:
 
     time = lambda rate: rate[..., None] * step.astype(float)[(None,) * rate.ndim]
     curves = [(time(t.rate), t.state) for t in (seen, small, pairs)]
-    fit, small_fit, pairs_fit = _fit_together([(t[..., None, :], s) for t, s in curves], geometry)
+    fit, small_fit, pairs_fit = theory.fit_together([(t[..., None, :], s) for t, s in curves], geometry)
     followed = lambda tree: jax.tree.map(lambda a: a[:, :, -1], tree)
     observed, rates = followed(seen.state), followed(fit.rates)
     each = jax.vmap(jax.vmap(lambda t, s, r: theory.solve(t, jax.tree.map(lambda c: c[0], s), r, geometry)))
@@ -144,18 +143,6 @@ def run(config: Config, train: Points) -> Result:
         pair_rates=jax.tree.map(by_pair, followed(pairs_fit.rates)),
         pair_learnt=by_pair(pairs.loss[..., -1] < LEARNT),
     )
-
-
-def _fit_together(curves, geometry):
-    """Fits of several sets of curves (times, states) as one vmapped call."""
-    shapes = [state.h.shape for _, state in curves]
-    flat = lambda a, shape: jnp.broadcast_to(a, shape).reshape(-1, shape[-1])
-    times = jnp.concatenate([flat(t, shape) for (t, _), shape in zip(curves, shapes, strict=True)])
-    states = jax.tree.map(lambda *a: jnp.concatenate([flat(b, s) for b, s in zip(a, shapes, strict=True)]), *[s for _, s in curves])
-    fits, counts = theory.fit_each(times, states, geometry), [math.prod(shape[:-1]) for shape in shapes]
-    parts = jax.tree.map(lambda a: jnp.split(a, np.cumsum(counts)[:-1].tolist()), fits)
-    pick = lambda k: jax.tree.map(lambda a: a[k].reshape(shapes[k][:-1]), parts, is_leaf=lambda a: isinstance(a, list))
-    return [pick(k) for k in range(len(shapes))]
 
 
 def claims(data) -> list[Claim]:

@@ -39,7 +39,7 @@ def plain_loop(apply, params, x, y, noise, rows=None):
     return params, seen
 
 
-def agree(found, expected):
+def assert_agree(found, expected):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13), found, expected)
 
 
@@ -49,8 +49,8 @@ def test_noise_is_one_key_a_step_and_is_not_observed(getkey, every):
     noise = getkey()
     end, expected = plain_loop(apply, params, x, y, noise)
     found, seen = training.train(apply, params, x, y, optax.sgd(RATE), STEPS, observe, every=every, noise=noise)
-    agree(found, end)
-    agree(seen, jax.tree.map(lambda *a: jnp.stack(a), *expected[::every]))
+    assert_agree(found, end)
+    assert_agree(seen, jax.tree.map(lambda *a: jnp.stack(a), *expected[::every]))
     noisy = apply(params, jnp.asarray(x), key=jax.random.split(noise, STEPS)[0])
     assert not np.allclose(seen[1].output[0], noisy.output) and not np.allclose(seen[1].hidden[0][0], noisy.hidden[0])
 
@@ -62,8 +62,8 @@ def test_noise_in_mini_batches(getkey, every):
     rows = np.asarray(training._order(order, len(x), 4, STEPS))
     end, expected = plain_loop(apply, params, x, y, noise, rows)
     found, seen = training.GradientDescent().train(apply, params, x, y, RATE, STEPS, observe, every=every, batch=4, key=order, noise=noise)
-    agree(found, end)
-    agree(seen, jax.tree.map(lambda *a: jnp.stack(a), *expected[::every]))
+    assert_agree(found, end)
+    assert_agree(seen, jax.tree.map(lambda *a: jnp.stack(a), *expected[::every]))
 
 
 def test_noise_matters_and_its_key_decides(getkey):
@@ -78,7 +78,7 @@ def test_noise_matters_and_its_key_decides(getkey):
 def test_dropout_of_nothing_is_training_without_noise(getkey):
     params, apply, x, y = network(getkey, probability=0.0)
     run = lambda noise: training.train(apply, params, x, y, optax.sgd(RATE), STEPS, observe, every=3, noise=noise)
-    agree(run(getkey()), run(None))
+    assert_agree(run(getkey()), run(None))
 
 
 def test_gradient_flow_has_no_noise(getkey):

@@ -23,7 +23,18 @@ whatever the architecture, which enters through two constants only, the effectiv
 from .altered import ALTERED, Alteration, integrate
 from .crossover import critical_gain, critical_scale, expected_initial_distance
 from .fit import MISFIT_LIMITS, FitFlags, RateFit, fit_midpoint_rate, fit_rates, transition_end
-from .follow import Followed, Trajectory, fit_each, follow, geometry_of, geometry_of_points, initial_distance, train_and_follow, trajectory
+from .follow import (
+    Followed,
+    Trajectory,
+    fit_each,
+    fit_together,
+    follow,
+    geometry_of,
+    geometry_of_points,
+    initial_distance,
+    train_and_follow,
+    trajectory,
+)
 from .measurement import measure, midpoint_error, pair_loss
 from .similarity import cka, rsa, squared_distances
 from .special_cases import aligned, balanced, merging
@@ -65,6 +76,7 @@ __all__ = [
     "fit_each",
     "fit_midpoint_rate",
     "fit_rates",
+    "fit_together",
     "follow",
     "geometry_of",
     "geometry_of_points",

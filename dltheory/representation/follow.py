@@ -1,5 +1,6 @@
 """Networks trained while a pair of points is followed, beside the theory fitted to each."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -184,3 +185,15 @@ def fit_each(times: Float[Array, "*curves step"], observed: TwoPoint, geometry: 
     flat = lambda a: a.reshape(-1, a.shape[-1])
     fits = jax.vmap(fit_rates, (0, 0, None))(flat(times), jax.tree.map(flat, observed), geometry)
     return jax.tree.map(lambda a: a.reshape(times.shape[:-1]), fits)
+
+
+def fit_together(curves: Sequence[tuple[Array, TwoPoint]], geometry: Geometry) -> list[RateFit]:
+    """`fit_each` of several sets of curves, (times, observed) with as many records each, in one vmapped call; times are broadcast."""
+    shapes = [np.shape(observed.h) for _, observed in curves]
+    flat = lambda a, shape: jnp.broadcast_to(a, shape).reshape(-1, shape[-1])
+    join = lambda arrays: jnp.concatenate([flat(a, shape) for a, shape in zip(arrays, shapes, strict=True)])
+    times, observed = join([t for t, _ in curves]), jax.tree.map(lambda *a: join(a), *[state for _, state in curves])
+    ends = np.cumsum([math.prod(shape[:-1]) for shape in shapes])[:-1].tolist()
+    parts = jax.tree.map(lambda a: jnp.split(a, ends), fit_each(times, observed, geometry))
+    pick = lambda k: jax.tree.map(lambda a: a[k].reshape(shapes[k][:-1]), parts, is_leaf=lambda a: isinstance(a, list))
+    return [pick(k) for k in range(len(shapes))]

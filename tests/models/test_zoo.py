@@ -70,7 +70,7 @@ def normalised(norm, z):
     return out
 
 
-def matches(seen, hidden, output):
+def assert_matches(seen, hidden, output):
     for layer, (found, expected) in enumerate(zip(seen.hidden, hidden, strict=True)):
         np.testing.assert_allclose(found, expected.reshape(len(found), -1), rtol=1e-11, atol=1e-13, err_msg=f"hidden {layer}")
     np.testing.assert_allclose(seen.output, output, rtol=1e-11, atol=1e-13)
@@ -259,7 +259,7 @@ def test_skipping_network_by_hand(getkey):
     h.append(np.tanh(affine(model.mlp, 1, h[0])))
     for n in range(2, 6):
         h.append(np.tanh(affine(model.mlp, n, h[n - 1])) + h[n - 2])
-    matches(model(x), h, affine(model.mlp, 6, h[-1]))
+    assert_matches(model(x), h, affine(model.mlp, 6, h[-1]))
 
 
 def test_skips_carry_the_first_two_layers_on_when_all_later_weights_vanish(getkey):
@@ -303,7 +303,7 @@ def test_convolutional_network_by_hand(getkey, width, units):
         line = np.tanh(convolved(line, np.asarray(w[...]), np.asarray(b[...])))
         hidden.append(line)
     assert [h.shape[1:] for h in hidden[-3:]] == [((width or units) - 3, 3), ((width or units) - 6, 3), ((width or units) - 9, 1)]
-    matches(model(x), hidden, affine(model.head, 0, line[:, :, 0]))
+    assert_matches(model(x), hidden, affine(model.head, 0, line[:, :, 0]))
 
 
 def on_a_line(getkey, k, convolutions, positions):
@@ -432,7 +432,7 @@ def test_layer_normalised_network_by_hand(getkey):
     for layer, norm in enumerate(model.norms):
         z = np.tanh(normalised(norm, affine(model.mlp, layer, z)))
         hidden.append(z)
-    matches(model(x), hidden, affine(model.readout, 0, z))
+    assert_matches(model(x), hidden, affine(model.readout, 0, z))
 
 
 def test_size_of_normalised_weights_drops_out(getkey):
@@ -492,7 +492,7 @@ def test_transformer_by_hand(getkey, heads):
         stream = stream + through(block.join, mixed)
         stream = stream + through(block.shrink, gelu(through(block.grow, normalised(block.norms[1], stream))))
         hidden.append(stream)
-    matches(model(x), hidden, through(model.head, normalised(model.norm, stream).reshape(5, 12)))
+    assert_matches(model(x), hidden, through(model.head, normalised(model.norm, stream).reshape(5, 12)))
 
 
 def test_attention_weights_sum_to_one(getkey):
@@ -545,7 +545,7 @@ def test_feedback_alignment_by_hand(getkey, points):
     weights, biases, feedback = ([np.asarray(a[...]) for a in group] for group in (model.mlp.weights, model.mlp.biases, model.feedback))
     hidden, output, slopes, delta = backward(weights, biases, feedback, np.asarray(x), np.asarray(weigh))
     for forward in (model, model.mlp):
-        matches(jax.jit(forward)(x), hidden, output)
+        assert_matches(jax.jit(forward)(x), hidden, output)
     params, apply = models.functional(model)
     found, along = jax.jit(jax.grad(lambda p, x: jnp.sum(weigh * apply(p, x).output), argnums=(0, 1)))(params, x)
     for layer, (w, b) in enumerate(slopes):

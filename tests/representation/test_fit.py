@@ -223,3 +223,13 @@ def test_initial_distance_and_critical_gain(getkey):
     gain = theory.critical_gain(0.3, 100, 5)
     scale = theory.critical_scale(0.1, theory.expected_initial_distance(0.1 ** (1 / 11), 100, 5), 0.3, 5, 11)
     np.testing.assert_allclose(scale, gain**11, rtol=1e-12)
+
+
+def test_sets_of_curves_fitted_together_are_each_fitted_alone():
+    times, geometry = jnp.linspace(0.0, 60.0, 200), theory.Geometry(1.0, 0.5)
+    curve = lambda hidden, output: theory.solve(times, theory.TwoPoint(0.02, 1e-4, -5e-3), theory.Rates(hidden, output), geometry)
+    pairs = [[(0.2, 1.0), (0.4, 2.0)], [(0.3, 0.9)], [(0.15, 1.5), (0.25, 0.8), (0.35, 1.2)]]
+    states = [jax.tree.map(lambda *c: jnp.stack(c), *[curve(*p) for p in some]) for some in pairs]
+    fits = theory.fit_together([(times, s) for s in states], geometry)
+    for fit, some in zip(fits, pairs, strict=True):
+        np.testing.assert_allclose(np.stack([fit.rates.hidden, fit.rates.output], axis=1), some, rtol=1e-5)
