@@ -5,7 +5,7 @@ from .claim import Claim, Interval, about, at_least, at_most, between
 from .command import main
 from .figures import ONE_COLUMN, THEORY, TWO_COLUMNS, compare, compare_legend
 from .runner import experiment
-from .store import load
+from .store import estimate, load
 from .sweep import load_sweep
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "between",
     "compare",
     "compare_legend",
+    "estimate",
     "experiment",
     "load",
     "load_sweep",

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..numerics import Estimate
 from ..record import option_name
 from .machine import cores, git, is_alive, machine, slurm, versions
 
@@ -180,6 +181,13 @@ def dataset(result: Any, config: Any) -> Any:
     data = xr.Dataset(variables(result))
     counted = {d: range(n) for d, n in data.sizes.items() if d not in data.coords}
     return data.assign_coords(counted | scalars(flat(config)))
+
+
+def estimate(data: Any, name: str) -> Estimate:
+    """The `Estimate` of that name in a stored dataset, as arrays of its dimensions."""
+    import numpy as np
+
+    return Estimate(*np.broadcast_arrays(*(data[name + part].values for part in ("", "_standard_error", "_count"))))
 
 
 def scalars(configuration: dict[str, Any]) -> dict[str, Any]:

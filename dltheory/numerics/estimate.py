@@ -4,6 +4,8 @@ The mean of n independent draws x_i has the standard error √(Σ (x_i - x̄)² 
 deviation of the medians of samples of n drawn from the x_i with replacement (bootstrap, Efron 1979).
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,7 +27,7 @@ class Estimate:
         x = xp.asarray(samples, float)
         n = x.shape[axis]
         error = x.std(axis, ddof=1) / n**0.5 if n > 1 else xp.full_like(x.mean(axis), xp.nan)
-        return cls(x.mean(axis), error, xp.asarray(n))
+        return cls(x.mean(axis), error, xp.full(error.shape, n))
 
     @classmethod
     def of_median(cls, samples: np.ndarray, resamples: int = 1000) -> "Estimate":
@@ -33,6 +35,22 @@ class Estimate:
         x = np.asarray(samples, float)
         drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
         return cls(np.median(x), np.median(x[drawn], axis=1).std(ddof=1), np.asarray(len(x)))
+
+    def __sub__(self, exact: Number) -> "Estimate":
+        """Less an exact number."""
+        return Estimate(self.mean - exact, self.standard_error, self.count)
+
+    def __mul__(self, exact: Number) -> "Estimate":
+        """Times an exact number."""
+        return Estimate(self.mean * exact, self.standard_error * abs(exact), self.count)
+
+    def __truediv__(self, exact: Number) -> "Estimate":
+        """Over an exact number."""
+        return self * (1 / exact)
+
+    def __getitem__(self, index: Any) -> "Estimate":
+        """Some of an array of estimates."""
+        return Estimate(self.mean[index], self.standard_error[index], self.count[index])  # pyright: ignore[reportIndexIssue]
 
     def z(self, exact: Number) -> Number:
         """(mean - exact) / standard error: how many standard errors the mean lies above the exact value."""
