@@ -31,8 +31,8 @@ from dltheory.record import array, record, static, traced
 
 NAMES = ("relu", "linear", "tanh", "gelu")
 LABELS = {"relu": "ReLU", "gelu": "GELU"}
-COMPARED = 5
-"""Layer at which what is left of the leading order is followed in n: 5 l/n < 1 for n > 25."""
+COMPARED = {"relu": 5, "gelu": 5, "tanh": 20}
+"""Layer, or the last if there are fewer, at which what is left of the leading order is followed in n."""
 FINE = (64, 128)
 """Widths at which more tanh networks decide the claims on small numbers."""
 TRAINED = (16, 32, 64)
@@ -44,7 +44,7 @@ class Config:
     """Ensembles of critical networks with one input, K^(1) = 1 (GELU: K*)."""
 
     seed: int = traced(0, "names every random stream", low=0, high=2**32 - 1)
-    depth: int = static(20, "layers", low=COMPARED, high=1000)
+    depth: int = static(20, "layers", low=5, high=1000)
     widest: int = static(128, "widths are 16, 32, … up to this", low=64, high=4096)
     networks: int = static(100_000, "networks of each width and activation", low=100, high=10_000_000)
     fine: int = static(400_000, "networks for tanh at widths 64 and 128", low=100, high=10_000_000)
@@ -134,7 +134,7 @@ def _cumulants(S, n):
     variance = jnp.mean(d**2, axis=0)
     third = Estimate.of(d**3 - 3 * variance[None] * d)
     alive = S > 0
-    count = jnp.sum(alive, axis=0)
+    count = jnp.sum(alive, axis=0).astype(float)
     log = jnp.where(alive, jnp.log(jnp.where(alive, S, 1.0)), 0.0)
     centre = jnp.sum(log, axis=0) / count
     spread = jnp.sqrt(jnp.sum(jnp.where(alive, (log - centre[None]) ** 2, 0.0), axis=0) / (count - 1) / count)
@@ -185,9 +185,10 @@ def _relu(n, l):
 
 def _exponent(data, name):
     """Power of 1/n by which n Var S/K² leaves the leading order, weighted least squares over widths above 25."""
-    lead = data.recursion_V.values[NAMES.index(name), COMPARED - 1]
+    layer = min(COMPARED[name], data.sizes["layer"])
+    lead = data.recursion_V.values[NAMES.index(name), layer - 1]
     n = np.array([w for w in data.width.values if w > 25], float)
-    cells = [_cell(data, "vertex", name, w, COMPARED) for w in n]
+    cells = [_cell(data, "vertex", name, w, layer) for w in n]
     gap, error = (np.array([float(getattr(c, k)) for c in cells]) for k in ("mean", "standard_error"))
     gap = gap - lead
     weight, x = (gap / error) ** 2, -np.log(n)
@@ -235,7 +236,7 @@ def claims(data) -> list[Claim]:
     for name in ("tanh", "relu", "gelu"):
         power = _exponent(data, name)
         within = about(1, absolute=5 * float(power.standard_error))
-        text = f"{name}: what is left of V at l = {COMPARED} falls as n^-p, p, within 3 of its errors of 1"
+        text = f"{LABELS.get(name, name)}: what is left of V at l = {COMPARED[name]} falls as n^-p, p, within 3 of its errors of 1"
         out.append(Claim(text, "1/n expansion", power, within))
     return out + _claims_trained(data)
 
@@ -283,10 +284,11 @@ def plot(data):
     axes[0, 1].legend(fontsize=6, loc="upper left")
 
     for i, name in enumerate(("tanh", "relu", "gelu")):
-        gap = seen("vertex", name)[:, COMPARED - 1] / data.recursion_V.values[NAMES.index(name), COMPARED - 1] - 1
-        axes[1, 0].errorbar(n, np.abs(gap.mean), gap.standard_error, marker=".", color=f"C{i}", label=LABELS.get(name, name))
+        l = min(COMPARED[name], len(layer))
+        gap = seen("vertex", name)[:, l - 1] / data.recursion_V.values[NAMES.index(name), l - 1] - 1
+        axes[1, 0].errorbar(n, np.abs(gap.mean), gap.standard_error, marker=".", color=f"C{i}", label=f"{LABELS.get(name, name)}, $l={l}$")
     axes[1, 0].plot(n, 4 / n, label=r"$\propto 1/n$", **THEORY)
-    axes[1, 0].set(xscale="log", yscale="log", xlabel="width $n$", ylabel=rf"$|n\,\mathrm{{Var}}\,S/V-1|$, $l={COMPARED}$")
+    axes[1, 0].set(xscale="log", yscale="log", xlabel="width $n$", ylabel=r"$|n\,\mathrm{Var}\,S/V-1|$")
     axes[1, 0].legend(fontsize=6)
     for i, w in enumerate(n):
         if w < 32:

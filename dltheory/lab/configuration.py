@@ -231,8 +231,9 @@ def parse(text: str) -> Any:
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException as error:
-        reason = one_line(error).split("See https")[0].strip()
-        raise UserError(f"{text}: cannot be read as key=value ({reason})") from None
+        reason, key = one_line(error).split("See https")[0].strip(), text.partition("=")[0]
+        hint = f"; text that is more than a name needs quotes of its own: {key}='\"…\"'" if "(" in text or "*" in text else ""
+        raise UserError(f"{text}: cannot be read as key=value ({reason}){hint}") from None
 
 
 def values_of(override: Any) -> list[Any]:

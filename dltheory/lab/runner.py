@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib
 import json
+import re
 import sys
 import tempfile
 import time
@@ -225,4 +226,5 @@ def experiment(name: str, *, size: str = "default", force: bool = False, **overr
 
 def _spell(value: Any) -> str:
     """A Python value as an override's text."""
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    plain = not isinstance(value, bool | None) and re.fullmatch(r"[\w.+/-]*", str(value))
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)

@@ -18,7 +18,7 @@ class Estimate:
 
     mean: Number = array("mean or median of the draws")
     standard_error: Number = array("standard error of that mean or median")
-    count: Number = array("number of independent draws")
+    count: Number = array("number of independent draws, for each number")
 
     @classmethod
     def of(cls, samples: Number, axis: int = 0) -> "Estimate":

@@ -23,7 +23,7 @@ def test_mean_and_its_error_match_numpy(axis, as_array):
     estimate = Estimate.of(as_array(x), axis)
     np.testing.assert_allclose(estimate.mean, x.mean(axis), rtol=1e-13)
     np.testing.assert_allclose(estimate.standard_error, x.std(axis, ddof=1) / np.sqrt(x.shape[axis]), rtol=1e-13)
-    assert estimate.count == x.shape[axis] and estimate.count.shape == ()
+    assert np.all(estimate.count == x.shape[axis]) and estimate.count.shape == estimate.mean.shape
     assert isinstance(estimate.mean, type(as_array(0.0)))
 
 
@@ -53,6 +53,14 @@ def test_z_counts_standard_errors_above_the_exact_value():
     np.testing.assert_allclose(estimate.z(jnp.array([1.0, 3.0])), [0, -10], rtol=1e-14)
 
 
+def test_arithmetic_with_exact_numbers_is_that_of_the_draws():
+    shifted, alone = Estimate.of((x - 2) * -3 / 4), (Estimate.of(x) - 2) * -3 / 4
+    np.testing.assert_allclose(alone.mean, shifted.mean, rtol=1e-12)
+    np.testing.assert_allclose(alone.standard_error, shifted.standard_error, rtol=1e-12)
+    one = alone[1, 2]
+    assert (one.mean, one.standard_error, one.count) == (alone.mean[1, 2], alone.standard_error[1, 2], 7)
+
+
 def test_z_follows_the_student_distribution(getkey):
     n, repetitions = 12, 4000
     draws = 3 + 2 * jax.random.normal(getkey(), (repetitions, n))
@@ -68,7 +76,7 @@ def test_compiles_batches_and_is_a_tree():
     ):
         np.testing.assert_allclose(estimate.mean, alone.mean, rtol=1e-14)
         np.testing.assert_allclose(estimate.standard_error, alone.standard_error, rtol=1e-12)
-        assert estimate.count == alone.count == 7
+        assert np.all(estimate.count == 7) and np.all(alone.count == 7)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
