@@ -40,7 +40,7 @@ TANGENT = ("A", "B", "D", "F", "P", "Q", "R", "S", "T", "U")
 
 @record
 class FiniteWidth:
-    """Layers 1 … depth of each quantity, (depth,). With a skip connection only K, V and tau are known, the rest is None."""
+    """Layers 1 … depth of each quantity, (depth,). With a skip connection only K, G1, V and tau are known, the rest is None."""
 
     K: Number = array("kernel", "preactivation²")
     G1: Any = array("correction of the kernel", "preactivation²/width⁻¹")
@@ -91,7 +91,7 @@ def recursion(
     K, c_b, c_w, gamma = (jnp.asarray(a, float) for a in (kernel, c_b, c_w, skip))
     if not is_concrete(skip) or skip != 0:
         layers = residual(phi, K, depth, c_b, c_w, gamma)
-        return FiniteWidth(layers.K, None, layers.V, None, None, None, *[None] * len(TANGENT), tau=layers.tau)
+        return FiniteWidth(layers.K, layers.G1, layers.V, None, None, None, *[None] * len(TANGENT), tau=layers.tau)
     rates = (jnp.broadcast_to(jnp.asarray(a, float), (depth,)) for a in (lambda_b, lambda_w))
     ratio = _ratios(widths, depth)
     values = _recursion(phi, K, c_b, c_w, *rates, ratio)

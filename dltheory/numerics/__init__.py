@@ -2,13 +2,14 @@
 
 - `Estimate`: a Monte Carlo number with its standard error;
 - `gaussian_mean`, `gaussian_mean_pair`: averages over one and two Gaussian variables;
+- `hermite_coefficients`: those of a function under a Gaussian;
 - `product_means`: products of a function for all pairs of many Gaussian variables;
 - `levenberg_marquardt`: least squares with few parameters in a box.
 """
 
 from .estimate import Estimate
 from .gaussian import gaussian_mean, gaussian_mean_pair
-from .hermite import product_means
+from .hermite import hermite_coefficients, product_means
 from .least_squares import levenberg_marquardt
 
-__all__ = ["Estimate", "gaussian_mean", "gaussian_mean_pair", "levenberg_marquardt", "product_means"]
+__all__ = ["Estimate", "gaussian_mean", "gaussian_mean_pair", "hermite_coefficients", "levenberg_marquardt", "product_means"]

@@ -30,6 +30,14 @@ def _polynomials() -> np.ndarray:
 POLYNOMIALS = _polynomials()
 
 
+def hermite_coefficients(f: Callable[[Array], Array], variance: Float[Array, ""], order: int = ORDER) -> Float[Array, " k"]:
+    """a_k(K) = E f(√K x) h_k(x) for k = 0 … order ≤ ORDER and a function f of a number."""
+    half = lambda sign: jax.vmap(f)(sign * jnp.sqrt(variance) * X)
+    up, down = half(1.0), half(-1.0)
+    kept = POLYNOMIALS[: order + 1]
+    return jnp.where(np.arange(order + 1) % 2 == 0, kept @ (up + down), kept @ (up - down))
+
+
 def product_means(f: Callable[[Array], Array], covariance: Float[Array, "m m"]) -> Float[Array, "m m"]:
     """E f(z_a) f(z_b) for z ~ N(0, covariance) and a function f of a number. The diagonal is exact to 1e-13.
 
@@ -41,10 +49,7 @@ def product_means(f: Callable[[Array], Array], covariance: Float[Array, "m m"]) 
     scale = jnp.sqrt(variance)
     safe = jnp.where(scale > 0, scale, 1.0)
     c = jnp.clip(covariance / (safe[:, None] * safe[None]), -1.0, 1.0)
-    half = lambda sign: jax.vmap(jax.vmap(f))(sign * scale[:, None] * X[None])
-    even, odd = half(1.0) + half(-1.0), half(1.0) - half(-1.0)
-    parity = np.arange(ORDER + 1)[:, None] % 2
-    a = jnp.where(parity == 0, POLYNOMIALS @ even.T, POLYNOMIALS @ odd.T)
+    a = jax.vmap(lambda K: hermite_coefficients(f, K), out_axes=1)(variance)
 
     def horner(total, a_k):
         return total * c + a_k[:, None] * a_k[None], None
