@@ -339,6 +339,156 @@ def fit(rounds: int) -> Iterator[Row]:
     yield Row("fitted rates at 1 % noise, median error, worse of the two", error, bar=at_most(0.005))
 
 
+def ensembles(rounds: int) -> Iterator[Row]:
+    """10⁵ random networks and the moments of their layers, no weight matrix drawn; then one of them beside one drawn by its weight
+    matrices, after a check that both have the same law. A NumPy loop over matrices takes half as long again."""
+    for name, c_w in {"relu": 2.0, "tanh": 1.0}.items():
+        yield from ensemble(name, c_w, rounds)
+
+
+def ensemble(name: str, c_w: float, rounds: int, width: int = 128, depth: int = 20, networks: int = 10**5) -> Iterator[Row]:
+    """Rows of `ensembles` for one activation."""
+    import jax
+
+    from dltheory.finite_width import sample_kernels
+
+    key = jax.random.key(0)
+    sample = jax.jit(lambda key: moments(sample_kernels(key, name, [width] * (depth - 1), 1.0, 0.0, c_w, networks)))
+    draw = {batch: weight_matrices(name, width, depth, c_w, batch) for batch in (1, 5, 25)}
+    compilation = seconds(lambda: sample.lower(key).compile())
+    z = standard_errors(sample(key), moments(draw[5](jax.random.key(1), 3000)))
+    assert z < 5, f"not the same law: {z:.1f} standard errors apart"
+    tasks = {"ours": lambda: seconds(lambda: jax.block_until_ready(sample(key))) / networks}
+    for batch, f in draw.items():
+        tasks[f"batches of {batch}"] = lambda f=f: seconds(lambda: f(key, 300).block_until_ready()) / 300
+    alternate(tasks, 1)
+    best = alternate(tasks, 2 * rounds)
+    ours, theirs = best.pop("ours"), min(best.values())
+    what = f"{networks} {name} networks, n = {width}, L = {depth}, moments and errors, s"
+    yield Row(what, ours * networks, bar=at_most(10), note=f"compilation {compilation:.2g} s")
+    note = f"{min(best, key=lambda b: best[b])}; means and variances of layers at most {z:.1f} standard errors apart"
+    yield Row(f"one of these {name} networks, µs; by weight matrices", 1e6 * ours, 1e6 * theirs, theirs / ours, at_least(50), note)
+
+
+def weight_matrices(name: str, width: int, depth: int, c_w: float, batch: int) -> Callable[[Any, int], Any]:
+    """What `sample_kernels` draws from S = 1 without biases, (networks, depth), with every weight matrix, `batch` networks at a time."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.models import activation
+
+    phi, single = activation(name), jnp.float32
+    variance = lambda z: c_w * jnp.mean(phi(z) ** 2, axis=1)
+
+    def layer(z, key):
+        weights = jax.random.normal(key, (batch, width, width), single)
+        return (c_w / width) ** 0.5 * jnp.einsum("bij,bj->bi", weights, phi(z)), variance(z)
+
+    def some(key):
+        first, rest = jax.random.split(key)
+        z = jax.random.normal(first, (batch, width), single)
+        z, seen = jax.lax.scan(layer, z, jax.random.split(rest, depth - 2))
+        return jnp.concatenate([jnp.ones((1, batch), single), seen, variance(z)[None]]).T
+
+    draw = lambda key, networks: jax.lax.map(some, jax.random.split(key, networks // batch)).reshape(-1, depth).astype(float)
+    return jax.jit(draw, static_argnums=1)
+
+
+def moments(sample: Any) -> tuple[Any, ...]:
+    """Mean, variance and third cumulant of every column as an `Estimate`."""
+    from dltheory.numerics import Estimate
+
+    mean: Any = Estimate.of(sample)
+    away = sample - mean.mean[None]
+    return mean, Estimate.of(away**2), Estimate.of(away**3)
+
+
+def standard_errors(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> float:
+    """Largest difference of mean or variance in units of its standard error; column 0 is given and does not vary."""
+    pairs = list(zip(ours, theirs, strict=True))[:2]
+    apart = [abs(a.mean - b.mean) / np.hypot(a.standard_error, b.standard_error) for a, b in pairs]
+    return float(np.max(np.stack(apart)[:, 1:]))
+
+
+def maps(rounds: int) -> Iterator[Row]:
+    """K, χ_∥ and χ_⊥ of tanh in every layer on a grid of (C_b, C_W), a row of it at a time."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.infinite_width import propagate, susceptibilities
+
+    side, depth = 41, 200
+    grid = [a.ravel() for a in jnp.meshgrid(jnp.linspace(0.0, 0.5, side), jnp.linspace(0.5, 4.0, side), indexing="ij")]
+
+    def point(setting):
+        kernel: Any = propagate("tanh", 1.0, depth, *setting).kernel
+        return kernel, *susceptibilities("tanh", kernel, *setting)
+
+    run = jax.jit(lambda grid: jax.lax.map(point, grid, batch_size=side))
+    compilation = seconds(lambda: run.lower(grid).compile())
+    task = {"maps": lambda: seconds(lambda: jax.block_until_ready(run(grid)))}
+    alternate(task, 1)
+    best = alternate(task, 3 * rounds)["maps"]
+    yield Row(f"K, χ_∥, χ_⊥ to depth {depth} on {side} × {side}, s", best, bar=at_most(6), note=f"compilation {compilation:.2g} s")
+
+
+def kernels(rounds: int) -> Iterator[Row]:
+    """K and Θ of 1000 digits in 20 layers, checks of the input included; tanh by Mehler's series."""
+    import jax
+
+    from dltheory.data import Digits
+    from dltheory.infinite_width import propagate
+
+    x = Digits(points=1000).load().train.x
+    settings = {"relu": (0.0, 2.0, at_most(3)), "erf": (0.1, 1.5, at_most(3)), "tanh": (0.1, 1.5, None)}
+
+    def task(name, c_b, c_w):
+        first = c_b + c_w * x @ x.T / x.shape[1]
+        return lambda: seconds(lambda: jax.block_until_ready(propagate(name, first, 20, c_b, c_w, 1.0, 1.0)))
+
+    tasks = {name: task(name, c_b, c_w) for name, (c_b, c_w, _) in settings.items()}
+    cold = alternate(tasks, 1)
+    best = alternate(tasks, rounds)
+    for name, (_, _, bar) in settings.items():
+        yield Row(f"K and Θ of 1000² pairs of digits, 20 layers, {name}, s", best[name], bar=bar, note=f"first call {cold[name]:.2g} s")
+
+
+def tangent(rounds: int) -> Iterator[Row]:
+    """The tangent kernel of a given network, 64-128-128-10, between 300 digits, beside the product of its dense Jacobians."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.data import Digits
+    from dltheory.finite_width import ntk
+    from dltheory.models import MLP, critical, functional
+
+    x = jnp.asarray(Digits(points=300).load().train.x, jnp.float32)
+    params, apply = functional(MLP((x.shape[1], 128, 128, 10), "tanh", critical(), key=jax.random.key(0)))
+    ways = {"ours": lambda params, x: ntk(apply, params, x), "dense": lambda params, x: dense_ntk(apply, params, x)}
+    made = {name: jax.jit(way).lower(params, x).compile() for name, way in ways.items()}
+    tasks = {name: lambda f=f: seconds(lambda: jax.block_until_ready(f(params, x))) for name, f in made.items()}
+    alternate(tasks, 1)
+    best = alternate(tasks, 2 * rounds)
+    ours, dense = (np.asarray(f(params, x)) for f in made.values())
+    apart = np.max(np.abs(ours - dense)) / np.max(np.abs(ours))
+    assert apart < 1e-5, f"not the same kernel: {apart:.1g}"
+    yield Row("tangent kernel of a network at 300 digits, s; dense Jacobians", best["ours"], best["dense"], best["dense"] / best["ours"])
+    ours, dense = (getattr(f.memory_analysis(), "temp_size_in_bytes", math.nan) / 1e6 for f in made.values())
+    yield Row("temporary memory of these, MB", ours, dense, dense / ours)
+
+
+def dense_ntk(apply: Callable[..., Any], params: Any, x: Any) -> Any:
+    """Tangent kernel (points, outputs, points, outputs) from the Jacobian of every point, one product a parameter array."""
+    import jax
+    import jax.numpy as jnp
+
+    jacobian = jax.vmap(jax.jacrev(lambda params, point: apply(params, point[None]).output[0]), (None, 0))(params, x)
+    leaves = jax.tree.leaves(jacobian)
+    points, outputs = leaves[0].shape[:2]
+    rows = [j.reshape(points * outputs, -1) for j in leaves]
+    return jnp.reshape(sum(j @ j.T for j in rows), (points, outputs, points, outputs))
+
+
 def default_run(rounds: int) -> Iterator[Row]:
     """`rich_lazy init_scale=0.1` on a machine that has compiled nothing, on one that has, and once more to redraw."""
     found: dict[str, list[float]] = {}
@@ -396,7 +546,7 @@ def accelerated() -> bool:
     return jax.default_backend() != "cpu"
 
 
-ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, default_run, sweep, start)}
+ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, ensembles, maps, kernels, tangent, default_run, sweep, start)}
 
 
 def options(arguments: list[str]) -> tuple[list[str], int, Path]:

@@ -3,12 +3,15 @@
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 
+from dltheory.finite_width import ntk, sample_kernels
 from dltheory.lab import at_least
+from dltheory.models import MLP, critical, functional
 from scripts import benchmark
-from scripts.benchmark import Row, disagreement, main, our_loops, torch_loops
+from scripts.benchmark import Row, dense_ntk, disagreement, main, moments, our_loops, standard_errors, torch_loops, weight_matrices
 
 
 def test_pytorch_and_we_record_the_same_training():
@@ -36,6 +39,20 @@ def test_a_loop_from_the_start_is_the_training_and_its_loss_falls():
     np.testing.assert_allclose(recorded[:, :3], loops["training"](50), rtol=1e-10, atol=1e-15)
     np.testing.assert_array_equal(recorded, loops["paper's rate"](50))
     assert recorded[-1, 3] < recorded[0, 3]
+
+
+def test_weight_matrices_have_the_law_of_sampled_kernels():
+    key, other = jax.random.split(jax.random.key(0))
+    ours = moments(sample_kernels(key, "tanh", [8] * 3, 1.0, 0.0, 1.5, 20_000))
+    theirs, wrong = (moments(weight_matrices("tanh", 8, 4, c_w, 500)(other, 20_000)) for c_w in (1.5, 1.6))
+    assert standard_errors(ours, theirs) < 5 < standard_errors(ours, wrong)
+    assert all(a.mean.shape == (4,) and np.all(a.standard_error < 0.01) for a in (*ours, *theirs))
+
+
+def test_dense_jacobians_make_the_same_tangent_kernel():
+    params, apply = functional(MLP((3, 5, 2), "tanh", critical(), key=jax.random.key(0), dtype=float))
+    x = jax.random.normal(jax.random.key(1), (4, 3))
+    np.testing.assert_allclose(dense_ntk(apply, params, x), ntk(apply, params, x), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("word", ["speed=1", "training", "only=", "only=trainin", "only=fit,", "rounds=0", "rounds=two", "out=", "-v"])
