@@ -382,8 +382,9 @@ def plot_sweep(data):
 
     figure, axes = plt.subplots(1, 2, figsize=(TWO_COLUMNS, 3.2))
     styles = dict(zip(theory.CLASSES, ("-", "--", "-.", ":"), strict=True))
-    for i in range(data.sizes["activation"]):
-        one = data.isel(activation=i)
+    runs = next(d for d in data.kernel.dims if d not in ("factor", "layer"))
+    for i in range(data.sizes[runs]):
+        one = data.isel({runs: i})
         kind = theory.CLASSES[int(one.universality_class)]
         seen, log = estimate(one, "sampled")[1], estimate(one, "gradient")[1]
         how = {"color": f"C{i % 10}", "linestyle": styles[kind], "label": f"{one.activation.values!s}: {kind}"}
