@@ -387,11 +387,11 @@ def plot_sweep(data):
         one = data.isel({runs: i})
         kind = theory.CLASSES[int(one.universality_class)]
         seen, log = estimate(one, "sampled")[1], estimate(one, "gradient")[1]
-        how = {"color": f"C{i % 10}", "linestyle": styles[kind], "label": f"{one.activation.values!s}: {kind}"}
+        how = {"color": plt.get_cmap("tab20")(i), "linestyle": styles[kind], "errorevery": 7, "label": f"{one.activation.values!s}: {kind}"}
         axes[0].errorbar(one.layer.values, seen.mean / seen.mean[0], seen.standard_error / seen.mean[0], **how)
         axes[1].errorbar(one.layer.values, log.mean / np.log(10), log.standard_error / np.log(10), **how)
-    axes[0].set(xscale="log", yscale="log", xlabel="layer $l$", ylabel="$K^{(l)}/K^{(1)}$, $C_W = C_W^*$")
-    axes[1].set(xlabel="layer $l$", ylabel=r"$\log_{10}|\partial z_{out}/\partial z^{(l)}|^2$")
+    axes[0].set(xscale="log", yscale="log", xlabel="layer $l$", ylabel="$K^{(l)}/K^{(1)}$, $C_W = C_W^*$", ylim=(5e-3, 1e3))
+    axes[1].set(xlabel="layer $l$", ylabel=r"$\log_{10}|\partial z_{out}/\partial z^{(l)}|^2$", ylim=(-6, 6))
     axes[1].legend(fontsize=5.5, bbox_to_anchor=(1.02, 1), loc="upper left")
     return figure
 
