@@ -213,7 +213,7 @@ def test_residual_odd_networks_have_no_three_point_vertex():
             np.testing.assert_allclose(ratio[-1] - ratio[-2], slope(g), rtol=0.01)
     near = recursion("relu", 1.0, 20_000, 0.0, 2 * (1 - 0.998**2), skip=0.998)
     ratio = near.V / near.K**2
-    np.testing.assert_allclose((ratio[-1] - ratio[-2]) / (1 - 0.998**2), 4 + 32 / np.pi, rtol=0.05)
+    np.testing.assert_allclose((ratio[-1] - ratio[-2]) / (1 - 0.998**2), 12 + 4 * np.log(2), rtol=0.01)
 
 
 @pytest.mark.parametrize(
