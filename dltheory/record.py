@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 T = TypeVar("T")
-Number = jax.Array | np.ndarray | np.generic | float | int | bool
+Number = jax.Array | np.ndarray | float | int | bool
 """What a record's array field may hold: traced, on the host, or a plain number."""
 
 

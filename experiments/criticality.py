@@ -308,7 +308,7 @@ def _claims_tanh(data) -> list[Claim]:
         out.append(Claim("C_W = 0.8, l > 25: largest deviation of K^(l+1)/K^(l) from 0.8", "E10", worst, at_most(0.02)))
     pair = estimate(data, "pair")
     for i, (c_b, published, chi, correlation) in enumerate(((0.0, 0.28689, 1.04057, None), (BIAS, 0.41804, 0.93864, (0.98995, 0.9989)))):
-        K = brentq(lambda K, b=c_b: b + PAIR_FACTOR * square(K) - K, 0.05, 5)
+        K = float(brentq(lambda K, b=c_b: b + PAIR_FACTOR * square(K) - K, 0.05, 5))  # pyright: ignore[reportArgumentType]
         text = f"C_W = 1.5, C_b = {c_b:g}: K* = {K:.5f}, χ_⊥ = {PAIR_FACTOR * slope(K):.5f}: distance from {published}, {chi}"
         out.append(Claim(text, "E10", max(abs(K - published), abs(PAIR_FACTOR * slope(K) - chi)), at_most(1e-5)))
         if correlation and data.sizes["layer"] >= 40:

@@ -28,11 +28,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array
 
 from ..infinite_width import check_kernel, check_setting, continuous_derivatives, derivative, function, is_concrete
 from ..models.activations import Activation
 from ..numerics import gaussian_mean
-from ..record import Number, array, record, static
+from ..record import array, record, static
 from .residual import residual
 
 TANGENT = ("A", "B", "D", "F", "P", "Q", "R", "S", "T", "U")
@@ -42,9 +43,9 @@ TANGENT = ("A", "B", "D", "F", "P", "Q", "R", "S", "T", "U")
 class FiniteWidth:
     """Layers 1 … depth of each quantity, (depth,). With a skip connection only K, G1, V and tau are known, the rest is None."""
 
-    K: Number = array("kernel", "preactivation²")
+    K: Array = array("kernel", "preactivation²")
     G1: Any = array("correction of the kernel", "preactivation²/width⁻¹")
-    V: Number = array("four-point vertex n Var S", "preactivation⁴")
+    V: Array = array("four-point vertex n Var S", "preactivation⁴")
     W6: Any = array("six-point vertex n² κ₃(S)", "preactivation⁶")
     Theta: Any = array("neural tangent kernel", "preactivation²")
     H1: Any = array("correction of the tangent kernel", "preactivation²")

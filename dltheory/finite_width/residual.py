@@ -37,7 +37,7 @@ from jaxtyping import Array
 
 from ..models.activations import Activation
 from ..numerics import gaussian_mean, hermite_coefficients
-from ..record import Number, array, record
+from ..record import array, record
 
 MODES = 64
 """Largest a: what is left out is of the relative size MODES^{-5/2} for ReLU."""
@@ -47,10 +47,10 @@ MODES = 64
 class Residual:
     """Layers 1 … depth, (depth,)."""
 
-    K: Number = array("kernel", "preactivation²")
-    G1: Number = array("correction of the kernel", "preactivation²")
-    V: Number = array("four-point vertex", "preactivation⁴")
-    tau: Number = array("three-point vertex", "preactivation³")
+    K: Array = array("kernel", "preactivation²")
+    G1: Array = array("correction of the kernel", "preactivation²")
+    V: Array = array("four-point vertex", "preactivation⁴")
+    tau: Array = array("three-point vertex", "preactivation³")
 
 
 @partial(jax.jit, static_argnums=(0, 2, 6))

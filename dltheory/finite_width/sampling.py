@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 
 from ..infinite_width import check_kernel, check_setting, derivative, function
 from ..models.activations import Activation
-from ..record import Number, array, record
+from ..record import array, record
 
 BATCH = 500
 """Networks drawn at a time, at most: what they need stays in the cache."""
@@ -35,10 +35,10 @@ BATCH = 500
 class TangentSample:
     """Networks' output and tangent kernel at one input, (networks,), and |∂z_out/∂z^(l)|² of every layer, (networks, depth)."""
 
-    output: Number = array("output z^(L)", "preactivation")
-    ntk: Number = array("tangent kernel H", "preactivation²")
-    gradient: Number = array("squared norm of the gradient with respect to preactivations")
-    kernel: Number = array("variance S of a layer's preactivations", "preactivation²")
+    output: Array = array("output z^(L)", "preactivation")
+    ntk: Array = array("tangent kernel H", "preactivation²")
+    gradient: Array = array("squared norm of the gradient with respect to preactivations")
+    kernel: Array = array("variance S of a layer's preactivations", "preactivation²")
 
 
 def sample_kernels(

@@ -27,7 +27,7 @@ from jaxtyping import Array
 
 from ..models.activations import Activation, activation
 from ..numerics import gaussian_mean
-from ..record import Number, array, record
+from ..record import array, record
 from .averages import derivative, pair_averages
 
 
@@ -35,8 +35,8 @@ from .averages import derivative, pair_averages
 class Kernels:
     """Kernels of every layer, layer 1 first: (depth, m, m) for several inputs, (depth,) for one."""
 
-    kernel: Number = array("K, covariance of preactivations", "preactivation²")
-    ntk: Number = array("Θ, neural tangent kernel", "preactivation²")
+    kernel: Array = array("K, covariance of preactivations", "preactivation²")
+    ntk: Array = array("Θ, neural tangent kernel", "preactivation²")
 
 
 def propagate(

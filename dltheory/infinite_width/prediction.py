@@ -16,7 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from ..record import Number, array, record
+from ..record import array, record
 from .kernels import check_kernel, is_concrete
 
 
@@ -24,8 +24,8 @@ from .kernels import check_kernel, is_concrete
 class Prediction:
     """Gaussian law of the outputs on the inputs that were not trained on; outputs of a network are independent of each other."""
 
-    mean: Number = array("mean (inputs, outputs)")
-    covariance: Number = array("covariance (inputs, inputs), the same for every output")
+    mean: Array = array("mean (inputs, outputs)")
+    covariance: Array = array("covariance (inputs, inputs), the same for every output")
 
 
 def predict(

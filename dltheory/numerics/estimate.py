@@ -16,9 +16,9 @@ from ..record import Number, array, record
 class Estimate:
     """A Monte Carlo number: mean ± standard error over count independent draws."""
 
-    mean: Number = array("mean or median of the draws")
-    standard_error: Number = array("standard error of that mean or median")
-    count: Number = array("number of independent draws, for each number")
+    mean: Any = array("mean or median of the draws")
+    standard_error: Any = array("standard error of that mean or median")
+    count: Any = array("number of independent draws, for each number")
 
     @classmethod
     def of(cls, samples: Number, axis: int = 0) -> "Estimate":
@@ -36,22 +36,22 @@ class Estimate:
         drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
         return cls(np.median(x), np.median(x[drawn], axis=1).std(ddof=1), np.asarray(len(x)))
 
-    def __sub__(self, exact: Number) -> "Estimate":
+    def __sub__(self, exact: Any) -> "Estimate":
         """Less an exact number."""
         return Estimate(self.mean - exact, self.standard_error, self.count)
 
-    def __mul__(self, exact: Number) -> "Estimate":
+    def __mul__(self, exact: Any) -> "Estimate":
         """Times an exact number."""
         return Estimate(self.mean * exact, self.standard_error * abs(exact), self.count)
 
-    def __truediv__(self, exact: Number) -> "Estimate":
+    def __truediv__(self, exact: Any) -> "Estimate":
         """Over an exact number."""
         return self * (1 / exact)
 
     def __getitem__(self, index: Any) -> "Estimate":
         """Some of an array of estimates."""
-        return Estimate(self.mean[index], self.standard_error[index], self.count[index])  # pyright: ignore[reportIndexIssue]
+        return Estimate(self.mean[index], self.standard_error[index], self.count[index])
 
-    def z(self, exact: Number) -> Number:
+    def z(self, exact: Any) -> Any:
         """(mean - exact) / standard error: how many standard errors the mean lies above the exact value."""
         return (self.mean - exact) / self.standard_error
