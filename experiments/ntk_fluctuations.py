@@ -10,7 +10,7 @@ Source: Roberts, Yaida & Hanin, "The Principles of Deep Learning Theory" (2022),
 
 Expect: n Var H within 10 % of A + 2B for n ≥ 96 and L ≤ 6, Cov(z², H) beside D + 2F; ReLU without biases: slope 11/3 of L/n; the mean
 stays at Θ for ReLU.
-Time: tiny 15 s, default 60 s, paper 10 min.
+Time: tiny 15 s, default 45 s, paper 15 min.
 """
 
 from typing import ClassVar
