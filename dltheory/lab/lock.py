@@ -74,6 +74,11 @@ class Locks:
                 if path.read_text() == text:
                     path.unlink()
 
+    def clear(self, path: Path) -> None:
+        """Remove the lock of a finished run whose owner died before giving it back."""
+        if path.exists() and (judged := self._abandoned(path)) is not None:
+            self._break(path, judged)
+
     def _create(self, path: Path) -> bool:
         about = {"machine": machine(), "pid": os.getpid(), "started": _started(os.getpid()), "slurm": slurm_task()}
         text = json.dumps(about | {"token": uuid.uuid4().hex})

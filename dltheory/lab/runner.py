@@ -95,6 +95,7 @@ def _compute_group(name: str, group: list[Point], lanes: int | None, locks: Lock
             for _ in range(len(waiting)):
                 point = waiting.popleft()
                 if point.is_finished:
+                    locks.clear(lock_of(point.path))
                     yield Arrival(point)
                 elif locks.take(lock_of(point.path)):
                     ours.append(point)

@@ -45,6 +45,19 @@ def test_a_dead_owner_of_this_machine_is_replaced_at_once(path):
         assert owner(path) is None and locks.take(path)
 
 
+def test_the_lock_that_a_dead_owner_left_beside_a_finished_run_is_cleared(path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with Locks() as locks, Locks() as others:
+        locks.clear(path)
+        plant(path, machine=machine(), pid=gone.pid)
+        locks.clear(path)
+        assert not path.exists()
+        assert others.take(path)
+        locks.clear(path)
+        assert path.exists(), "a living owner keeps its lock"
+
+
 def test_a_dead_owner_that_nobody_waited_for_is_replaced_at_once(path):
     """A zombie: killed, its parent busy with other things."""
     zombie = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
