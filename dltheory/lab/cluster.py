@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -50,9 +51,20 @@ def submit(task: Task, shares: list[str], parameters: dict[str, Any]) -> str:
     executor = submitit.AutoExecutor(folder=logs / "%j", cluster="slurm", slurm_max_num_timeout=retries)
     given = {k: v for k, v in parameters.items() if v is not None}
     executor.update_parameters(**{k if k in PLAIN else f"slurm_{k}": v for k, v in given.items()})
-    job = executor.map_array(Remote(task), shares)[0].job_id.partition("_")[0]
-    store.write_json(logs / f"{job}.json", {"job": job, "shares": shares})
+    with uninterrupted():
+        job = executor.map_array(Remote(task), shares)[0].job_id.partition("_")[0]
+        store.write_json(logs / f"{job}.json", {"job": job, "shares": shares})
     return job
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Lets an interrupt wait for the end of the block: a job that the scheduler has must not go unnoted."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def queued() -> dict[str, str] | None:

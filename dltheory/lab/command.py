@@ -1,8 +1,10 @@
 """The command line of one experiment."""
 
+import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,42 +162,42 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
     where = sweep.directory(name, words)
     options = [*hydra_words, *(["strict=true"] if strict else []), *([f"runs_per_task={most}"] if most else [])]
     sweep.start(where, name, words, options, jobs, [store.run_directory(name, c).absolute() for c in configs], force)
-    standing, in_hand = sweep.statuses(where), cluster.in_hand(where)
-    todo = {s.number: configs[s.number] for s in standing if s.status not in sweep.DONE and s.number not in in_hand}
-    if todo:
-        for number in todo:
-            sweep.forget(where, number)
-        workers = launcher.processes(len(todo))
-        docstring = sys.modules[name].__doc__ or ""
-        parts = task.shares(todo, launcher.name, workers, lambda n: expected_seconds(docstring, chosen_size(jobs[n])), most)
-        quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
-        arguments = ["-m", *hydra_words, f"hydra.sweep.dir='{quoted}'", f"+share={','.join(parts)}"]
-        try:
-            with hydra_errors(), launcher.environment(workers):
-                hydra_main(configurator, arguments, task.Task(name, where))
-        except (UserError, StoreError):
-            raise
-        except KeyboardInterrupt:
-            raise interrupted(where) from None
-        except Exception as error:
-            print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
-    if not launcher.waits:
-        if not todo:
-            print(f"nothing to submit: {report.summary(cluster.statuses(where))}")
-        return 0
-    if cluster.in_hand(where):
-        try:
+    with interruptible(where):
+        standing, in_hand = sweep.statuses(where), cluster.in_hand(where)
+        todo = {s.number: configs[s.number] for s in standing if s.status not in sweep.DONE and s.number not in in_hand}
+        if todo:
+            for number in todo:
+                sweep.forget(where, number)
+            workers = launcher.processes(len(todo))
+            docstring = sys.modules[name].__doc__ or ""
+            parts = task.shares(todo, launcher.name, workers, lambda n: expected_seconds(docstring, chosen_size(jobs[n])), most)
+            quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
+            arguments = ["-m", *hydra_words, f"hydra.sweep.dir='{quoted}'", f"+share={','.join(parts)}"]
+            try:
+                with hydra_errors(), launcher.environment(workers):
+                    hydra_main(configurator, arguments, task.Task(name, where))
+            except (UserError, StoreError):
+                raise
+            except Exception as error:
+                print(f"error: the launcher stopped, {type(error).__name__}: {store.one_line(error)}", file=sys.stderr)
+        if not launcher.waits:
+            if not todo:
+                print(f"nothing to submit: {report.summary(cluster.statuses(where))}")
+            return 0
+        if cluster.in_hand(where):
             cluster.wait(where)
-        except KeyboardInterrupt:
-            raise interrupted(where) from None
-    bad, claims = report.collect(where, cluster.statuses(where))
-    return int(bad > 0 or (strict and failed(claims)))
+        bad, claims = report.collect(where, cluster.statuses(where))
+        return int(bad > 0 or (strict and failed(claims)))
 
 
-def interrupted(where: Path) -> KeyboardInterrupt:
-    """The interrupt of a sweep, which says so if a cluster goes on with it."""
-    goes_on = f"its Slurm jobs go on; python -m experiments status {shlex.quote(str(where))}"
-    return KeyboardInterrupt(*[goes_on] if cluster.in_hand(where) else [])
+@contextlib.contextmanager
+def interruptible(where: Path) -> Iterator[None]:
+    """A sweep whose interrupt says so if a cluster goes on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        goes_on = f"its Slurm jobs go on; python -m experiments status {shlex.quote(str(where))}"
+        raise KeyboardInterrupt(*[goes_on] if cluster.in_hand(where) else []) from None
 
 
 def hydra_main(configurator: Configurator, arguments: list[str], task: Any = print) -> None:

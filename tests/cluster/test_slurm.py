@@ -1,6 +1,7 @@
 """Sweeps on a real Slurm: `bash scripts/slurm_single_node.sh install`, `start`, and `eval "$(… env)"` bring one up."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -158,10 +159,20 @@ def test_the_signal_reaches_a_task_in_the_middle_of_one_long_run(tmp_path):
     assert left.status == "missing" and f"Slurm {job} has ended" in left.reason
 
 
-def test_the_command_again_waits_for_what_is_in_hand(tmp_path):
+def test_an_interrupt_waits_until_a_submission_is_noted():
+    done = []
+    with pytest.raises(KeyboardInterrupt), cluster.uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("noted")
+    assert done == ["noted"]
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.4])
+def test_the_command_again_waits_for_what_is_in_hand(tmp_path, moment):
     words = ["-m", "seed=range(4)", "pause=3", "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1"]
     first = command("lab.decay", *words, cwd=tmp_path, background=True)
     where = wait_for(lambda: next((tmp_path / "results").glob("sweeps/*/*/slurm/*.json"), None)).parents[1]
+    time.sleep(moment)
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=30)
     assert first.returncode == 130 and err.startswith("interrupted: its Slurm jobs go on") and err.count("\n") == 1
