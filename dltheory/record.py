@@ -8,10 +8,11 @@ part of it: sizes, names, step counts) or an `array` of a result.
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 T = TypeVar("T")
@@ -76,6 +77,12 @@ def record(cls: type[T]) -> type[T]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def stack(parts: Sequence[T]) -> T:
+    """Arrays, or records of one structure, stacked along a new first axis; on the host where all of them are."""
+    on_host = lambda arrays: not any(isinstance(a, jax.Array) for a in arrays)
+    return jax.tree.map(lambda *arrays: (np if on_host(arrays) else jnp).stack(arrays), *parts)
 
 
 class Group:

@@ -29,7 +29,7 @@ from dltheory.infinite_width import criticality, propagate
 from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, between, estimate, main
 from dltheory.models import ACTIVATIONS
 from dltheory.numerics import Estimate
-from dltheory.record import array, option_name, record, static, traced
+from dltheory.record import array, option_name, record, stack, static, traced
 from experiments._depths import Network, fit, report
 
 NAMES = ("relu", "tanh")
@@ -160,7 +160,7 @@ def _theory(config, x):
         bias, weight = (l**-p, l ** (1 - p)) if point.universality_class == "K*=0" else (jnp.ones_like(l), jnp.ones_like(l))
         kernels = propagate(name, c_w * jnp.mean(jnp.asarray(x, float) ** 2), config.deepest, c_b, c_w, bias, weight)
         found.append((jnp.asarray(c_w), bias, weight, kernels.kernel, kernels.ntk))
-    return jax.tree.map(lambda *a: jnp.stack(a), *found)
+    return stack(found)
 
 
 def _network(theory, a, depth, variance, factor):

@@ -27,7 +27,7 @@ from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_most, between, es
 from dltheory.models import MLPConfig
 from dltheory.models.base import functional
 from dltheory.numerics import Estimate
-from dltheory.record import array, record, static, traced
+from dltheory.record import array, record, stack, static, traced
 
 NAMES = ("relu", "linear", "tanh", "gelu")
 LABELS = {"relu": "ReLU", "gelu": "GELU"}
@@ -99,11 +99,11 @@ def run(config: Config) -> Result:
             where = jax.random.fold_in(jax.random.fold_in(key, i), width)
             S = finite_width.sample_kernels(where, name, widths, start, point.c_b, point.c_w, draws)
             cells.append(_cumulants(S / layers.K[None], width))
-        seen.append(_stack(cells))
-    correction, vertex, sixth, logarithm = _stack(seen)
+        seen.append(stack(cells))
+    correction, vertex, sixth, logarithm = stack(seen)
     relative = lambda name, power: jnp.stack([getattr(t, name) / t.K**power for t in theory])
     narrow = np.array(TRAINED)
-    mean, variance, kurtosis, loss = _stack([_trained(config, jax.random.fold_in(key, 1000 + w), int(w)) for w in narrow])
+    mean, variance, kurtosis, loss = stack([_trained(config, jax.random.fold_in(key, 1000 + w), int(w)) for w in narrow])
     return Result(
         layer=jnp.arange(1, config.depth + 1),
         width=jnp.asarray(n),
@@ -121,10 +121,6 @@ def run(config: Config) -> Result:
         trained_kurtosis=kurtosis,
         trained_loss=loss,
     )
-
-
-def _stack(parts):
-    return jax.tree.map(lambda *a: jnp.stack(a), *parts)
 
 
 def _cumulants(S, n):

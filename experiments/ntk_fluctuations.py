@@ -25,7 +25,7 @@ from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, e
 from dltheory.models import MLPConfig
 from dltheory.models.base import functional
 from dltheory.numerics import Estimate
-from dltheory.record import array, record, static, traced
+from dltheory.record import array, record, stack, static, traced
 
 NAMES = ("relu", "linear", "tanh")
 LABELS = {"relu": "ReLU"}
@@ -95,10 +95,10 @@ def run(config: Config) -> Result:
                 where = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, i), width), L)
                 sample = finite_width.sample_ntk(where, name, [width] * (L - 1), kernel, c_b, c_w, *rates(L), config.networks)
                 cells.append(_moments(sample.output**2 / K[j], sample.ntk / Theta[j], width))
-            rows.append(_stack(cells))
-        seen.append(_stack(rows))
-    mean, variance, covariance = _stack(seen)
-    theory_variance, theory_covariance, theory_mean = _stack(theory)
+            rows.append(stack(cells))
+        seen.append(stack(rows))
+    mean, variance, covariance = stack(seen)
+    theory_variance, theory_covariance, theory_mean = stack(theory)
     whole, again = jax.random.split(jax.random.fold_in(key, 99))
     rates = 1 / np.arange(1, WHOLE_DEPTH + 1), 1.0
     sample = finite_width.sample_ntk(again, "tanh", [WHOLE_WIDTH] * (WHOLE_DEPTH - 1), 1.0, 0.0, 1.0, *rates, config.whole)
@@ -114,10 +114,6 @@ def run(config: Config) -> Result:
         autodiff=_whole(whole, config.whole, *rates),
         sampler=sample.ntk,
     )
-
-
-def _stack(parts):
-    return jax.tree.map(lambda *a: jnp.stack(a), *parts)
 
 
 def _moments(square, ntk, n):

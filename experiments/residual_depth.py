@@ -33,7 +33,7 @@ from dltheory.infinite_width import function
 from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, between, estimate, main
 from dltheory.models.base import Activations
 from dltheory.numerics import Estimate
-from dltheory.record import array, record, static, traced
+from dltheory.record import array, record, stack, static, traced
 
 CRITICAL = {"relu": 2.0, "linear": 1.0, "tanh": 1.0}
 """Plain critical C_W; with skips (1 - γ²) times that."""
@@ -125,11 +125,11 @@ def run(config: Config, data: tuple[Points, Points]) -> Result:
     """Recursions, ensembles without weight matrices, and trained networks with them."""
     key, few, depth = jax.random.key(config.seed), len(GAMMA), config.depth
     every = np.concatenate([GAMMA, FINE])
-    theory = _stack([_recursion(name, STEADY, every) for name in CRITICAL])
+    theory = stack([_recursion(name, STEADY, every) for name in CRITICAL])
     ratio, kernel = theory.V / theory.K**2, theory.K[:, :few, :depth]
     short = jnp.stack([_recursion("relu", STEADY, every, modes).V for modes in ORDERS.values()])
     streams = [jax.random.fold_in(key, i) for i in range(len(CRITICAL))]
-    vertex, shift = _stack([_sampled(config, name, *given) for name, *given in zip(CRITICAL, streams, kernel, strict=True)])
+    vertex, shift = stack([_sampled(config, name, *given) for name, *given in zip(CRITICAL, streams, kernel, strict=True)])
     spread, growth = _very_deep(config, jax.random.fold_in(key, 10))
     layers, weight, effective, trained = _trained(config, jax.random.fold_in(key, 11), *data)
     return Result(
@@ -156,10 +156,6 @@ def run(config: Config, data: tuple[Points, Points]) -> Result:
         accuracy=trained[1],
         diverged=trained[2],
     )
-
-
-def _stack(parts):
-    return jax.tree.map(lambda *a: jnp.stack(a), *parts)
 
 
 def _recursion(name, depth, gamma, *modes):
@@ -248,7 +244,7 @@ def _trained(config, key, train, held):
         out = training.over_networks(lambda k, g, r, depth=depth: network(depth, k, g, r), keys, g, rate)
         out = jax.tree.map(lambda a, shape=shape: a.reshape(shape), out)
         cells |= {i: jax.tree.map(lambda a, j=j: a[j], out) for j, i in enumerate(some)}
-    return layers, gamma, effective, _stack([cells[i] for i in range(len(layers))])
+    return layers, gamma, effective, stack([cells[i] for i in range(len(layers))])
 
 
 def _weights(key, inputs, width, outputs, depth, gamma):
@@ -269,20 +265,11 @@ def _residual(gamma):
     return apply
 
 
-def _difference(a, b):
-    return Estimate(a.mean - b.mean, np.hypot(a.standard_error, b.standard_error), a.count)
-
-
-def _ratio(a, b):
-    mean = a.mean / b.mean
-    return Estimate(mean, abs(mean) * np.hypot(a.standard_error / a.mean, b.standard_error / b.mean), a.count)
-
-
 def _richardson(data, name, gamma, layer=-1):
     """2 V(2n) - V(n) over K²."""
     where = list(CRITICAL).index(name), GAMMA.index(gamma)
     narrow, wide = (estimate(data, "vertex")[*where, size, layer] for size in (0, 1))
-    return _difference(wide * 2, narrow)
+    return wide * 2 - narrow
 
 
 def _worst(estimates):
@@ -312,7 +299,7 @@ def claims(data) -> list[Claim]:
         out.append(Claim(f"{name}, all γ: {where} {text}, largest deviation from 1", "E8", worst, at_most(0.12), gated))
     for g in GAMMA[1:]:
         out.append(Claim(f"ReLU, γ = {g:g}: {where} {text} without τ", "E8", over("relu", g, short("without τ", g)), at_least(1.4), gated))
-    weak = _ratio(_richardson(data, "relu", 0.5), _richardson(data, "relu", 0.0))
+    weak = _richardson(data, "relu", 0.5) / _richardson(data, "relu", 0.0)
     exact = [
         (i, j, w * ((1 + 2 * (1 - g**4) / w) ** (depth - 1) - 1)) for i, g in enumerate(GAMMA) for j, w in enumerate(data["size"].values)
     ]
@@ -349,7 +336,7 @@ def _claims_slopes(data) -> list[Claim]:
 def _claims_deep(data) -> list[Claim]:
     """Whether V stays when the skips grow with the depth."""
     L, last = data.reach.values, data.sizes["reach"] - 1
-    growth = lambda kind: _ratio(estimate(data, "spread")[kind, last], estimate(data, "spread")[kind, 0])
+    growth = lambda kind: estimate(data, "spread")[kind, last] / estimate(data, "spread")[kind, 0]
     expected = data.growth.values[:, last] / data.growth.values[:, 0]
     text = f"V at L = {L[last]} over V at L = {L[0]}"
     where, small = f"1 - γ² = {float(data.c):g}/L", bool(data.growth.values[1].max() < float(data.width) / 8)
@@ -381,10 +368,10 @@ def _claims_trained(data) -> list[Claim]:
         (4, 2, "equal L"),
     )
     out = [
-        Claim(f"trained, accuracy: {name[i]} less {name[j]}", source, _difference(accuracy[i], accuracy[j]), at_least(0), False)
+        Claim(f"trained, accuracy: {name[i]} less {name[j]}", source, accuracy[i] - accuracy[j], at_least(0), False)
         for i, j, source in pairs
     ]
-    more = _difference(loss[4], loss[0])
+    more = loss[4] - loss[0]
     return [*out, Claim(f"trained, log10 of training loss: {name[4]} less {name[0]}", pairs[0][2], more, at_most(0), False)]
 
 
@@ -422,7 +409,7 @@ def plot(data):
     names = ("plain", rf"$1-\gamma^2={float(data.c):g}/L$")
     for kind, name in enumerate(names):
         start = estimate(data, "spread")[kind, 0]
-        ratios = [_ratio(estimate(data, "spread")[kind, j], start) for j in range(1, len(reach))]
+        ratios = [estimate(data, "spread")[kind, j] / start for j in range(1, len(reach))]
         mean, error = ([1.0, *(float(getattr(r, k)) for r in ratios)] for k in ("mean", "standard_error"))
         axes[1, 0].errorbar(reach, mean, [0.0, *error[1:]], color=f"C{kind}", fmt="o", ms=3, label=name)
         axes[1, 0].plot(reach, data.growth.values[kind] / data.growth.values[kind, 0], **THEORY | {"color": f"C{kind}"})

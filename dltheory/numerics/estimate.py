@@ -36,22 +36,43 @@ class Estimate:
         drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
         return cls(np.median(x), np.median(x[drawn], axis=1).std(ddof=1), np.asarray(len(x)))
 
-    def __sub__(self, exact: Any) -> "Estimate":
-        """Less an exact number."""
-        return Estimate(self.mean - exact, self.standard_error, self.count)
+    def __sub__(self, other: Any) -> "Estimate":
+        """Less an exact number, or an independent estimate."""
+        if isinstance(other, Estimate):
+            error = (self.standard_error**2 + other.standard_error**2) ** 0.5
+            return Estimate(self.mean - other.mean, error, _fewer(self.count, other.count))
+        return Estimate(self.mean - other, self.standard_error, self.count)
 
     def __mul__(self, exact: Any) -> "Estimate":
         """Times an exact number."""
         return Estimate(self.mean * exact, self.standard_error * abs(exact), self.count)
 
-    def __truediv__(self, exact: Any) -> "Estimate":
-        """Over an exact number."""
-        return self * (1 / exact)
+    def __truediv__(self, other: Any) -> "Estimate":
+        """Over an exact number, or an independent estimate with a small relative error."""
+        if isinstance(other, Estimate):
+            ratio = self.mean / other.mean
+            error = (self.standard_error**2 + (ratio * other.standard_error) ** 2) ** 0.5 / abs(other.mean)
+            return Estimate(ratio, error, _fewer(self.count, other.count))
+        return self * (1 / other)
 
     def __getitem__(self, index: Any) -> "Estimate":
         """Some of an array of estimates."""
         return Estimate(self.mean[index], self.standard_error[index], self.count[index])
 
+    @classmethod
+    def of_slope(cls, x: Any, y: Any) -> "Estimate":
+        """Slope of the straight line through points (n ≥ 3,), on the host; its error is that of equal, independent scatter of y."""
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        d = x - x.mean()
+        slope = d @ y / (d @ d)
+        scatter = y - y.mean() - slope * d
+        return cls(slope, np.sqrt(scatter @ scatter / (len(x) - 2) / (d @ d)), np.asarray(len(x)))
+
     def z(self, exact: Any) -> Any:
         """(mean - exact) / standard error: how many standard errors the mean lies above the exact value."""
         return (self.mean - exact) / self.standard_error
+
+
+def _fewer(one: Any, other: Any) -> Any:
+    """The smaller count, of arrays on the host or traced."""
+    return (one + other - abs(one - other)) // 2
