@@ -44,6 +44,14 @@ class MLP(nnx.Module):
             else None
         )
 
+    @classmethod
+    def of(cls, weights: Sequence[jax.Array], biases: Sequence[jax.Array], phi: str | Activation) -> "MLP":
+        """The network with these weights (n_in, n_out) and biases (n_out,), first layer first."""
+        model = cls([len(weights[0]), *(len(b) for b in biases)], phi, key=jax.random.key(0), dtype=weights[0].dtype)
+        model.weights = nnx.List([nnx.Param(w) for w in weights])
+        model.biases = nnx.List([nnx.Param(b) for b in biases])
+        return model
+
     def __call__(self, x: jax.Array, patch: Patch = unpatched) -> Activations:
         """Activations for x (n, inputs): `hidden` after the nonlinearity, one (n, width) array per layer, `output` (n, outputs)."""
         hidden: list[jax.Array] = []

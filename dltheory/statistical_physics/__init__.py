@@ -1,0 +1,1 @@
+"""Statistical physics of networks and of the data they see."""
