@@ -4,9 +4,8 @@ Real networks with one input learn one target y. With E H = Θ, the change under
 
     E[H_∞ - H_0]/Θ = (1/n) { -2(P+2Q)/Θ² + (3R + 2(S+T+U)) (K + y²)/Θ³ };
 
-gradient descent at ηH = ρ has 2 - ρ/(2-ρ) in place of that last 2, and Newton's method is ρ = 1. Each network has, with ε = z - y
-and its own ddH frozen, the second-order model Δz = -ηHε + η²/2 dH ε² - η³/6 ddH_I ε³, ΔH = -2η dH ε + η² (ddH_I + ddH_II) ε²,
-ΔdH = -η (ddH_I + 2 ddH_II) ε, which misses the next power of 1/n.
+gradient descent at ηH = ρ has 2 - ρ/(2-ρ) in place of that last 2, and Newton's method is ρ = 1. Beside it stands the model of
+second order that each network has with its own ddH frozen (`dltheory.finite_width.one_point`).
 
 Source: Roberts, Yaida & Hanin, "The Principles of Deep Learning Theory" (2022), chapter ∞; Dyer & Gur-Ari (2020) (E9).
 
@@ -19,7 +18,7 @@ order tends to 1 for every algorithm, like n^-0.7 up to n = 512.
 Time: tiny 20 s, default 90 s, paper 40 min.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +26,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dltheory import finite_width, models
+from dltheory.finite_width.one_point import OnePoint, runge_kutta, second_order_change, steps_in_turn, train_on_one_point
 from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, between, main
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
@@ -104,17 +104,6 @@ class Result:
     missed: Float[Array, "size"] = array("largest |z - y|/y where a training to the two targets ends")
 
 
-class _Training(NamedTuple):
-    """Which readout learns what; `flow`, `rate` and `newton` say how far each gradient moves it, `tableau` which gradients add up."""
-
-    readout: Any
-    goal: Any
-    flow: Any
-    rate: Any
-    newton: Any
-    tableau: Any
-
-
 def run(config: Config) -> Result:
     """Train all networks of all widths; Θ, K and the vertices come from the recursion."""
     level = jnp.arange(1.0, config.depth + 1)
@@ -149,14 +138,16 @@ def _ensemble(config, rates, last, goals, dial, n) -> dict[str, Any]:
     dtype = jnp.float64 if config.precision == "double" else jnp.float32
     trainings = _trainings(config, goals, dial)
     x = jnp.sqrt((jnp.asarray(config.kernel, float) - config.c_b) / config.c_w)[None].astype(dtype)
-    start = models.critical(config.c_b, config.c_w)
+    start, phi = models.critical(config.c_b, config.c_w), models.activation(config.activation)
 
     def body(key):
         net = models.MLP((1, *[n] * (config.depth - 1), config.readouts), config.activation, start, key=key, dtype=dtype)
         params, apply = models.functional(net)
         alone, speed = (lambda params, x: apply(params, x).output[:, :1]), {"rates": finite_width.layer_rates(params, *rates)}
         tensors = finite_width.dntk(alone, params, x[None], **speed), *finite_width.ddntk(alone, params, x[None], **speed)
-        followed = jax.vmap(lambda training: _follow(models.activation(config.activation), params, x, rates, training))(trainings)
+        followed = jax.vmap(lambda training: train_on_one_point(models.activation(config.activation), params, x, rates, training))(
+            trainings
+        )
         return jax.tree.map(lambda a: a.astype(float), (followed, [a.ravel()[0] for a in tensors]))
 
     bodies = config.bodies * min(4, config.widths[-1] // n)
@@ -165,7 +156,7 @@ def _ensemble(config, rates, last, goals, dial, n) -> dict[str, Any]:
     pairs = jnp.mean((H - H_0).reshape(bodies, -1, 2), axis=-1) / last.Theta
     main, dial_change, others = jnp.split(pairs, np.cumsum([2 * config.readouts, config.points]), axis=1)
     moved = n * jnp.concatenate([main[:, :1], others], axis=1)
-    model = [_second_order(z_0[:, 0], H_0[:, 0], *tensors, sign * goals[0], config.evaluations) for sign in (1, -1)]
+    model = [second_order_change(z_0[:, 0], H_0[:, 0], *tensors, sign * goals[0], RATES, config.evaluations) for sign in (1, -1)]
     miss = jnp.abs(z - trainings.goal[None]) / jnp.abs(trainings.goal[None])
     H_0, (dH, first, second) = H_0[:, : 4 * config.readouts : 4], tensors
     return {
@@ -182,94 +173,20 @@ def _ensemble(config, rates, last, goals, dial, n) -> dict[str, Any]:
     }
 
 
-def _trainings(config, goals, dial) -> _Training:
+def _trainings(config, goals, dial) -> OnePoint:
     """All trainings of a body, each target with both signs: two goals at every readout, the dial, the other algorithms at one goal."""
     T, others = config.evaluations, len(ALGORITHMS) - 1
     counts = 4 * config.readouts, 2 * config.points, 2 * others
     kind = np.repeat(np.arange(len(ALGORITHMS)), [counts[0] + counts[1], *[2] * others])
     y = jnp.concatenate([jnp.tile(goals, config.readouts), dial, jnp.tile(goals[:1], others)])
-    return _Training(
+    return OnePoint(
         readout=jnp.asarray(np.r_[np.repeat(np.arange(config.readouts), 4), np.zeros(counts[1] + counts[2], int)]),
         goal=(y[:, None] * jnp.array([1.0, -1.0])[None]).ravel(),
         flow=jnp.asarray(np.where(kind == 0, 4 / T, 0.0)),
         rate=jnp.asarray(np.array([0.0, *RATES, 0.0])[kind]),
         newton=jnp.asarray(np.where(kind == others, 1.0, 0.0)),
-        tableau=jnp.asarray(np.stack([_runge_kutta(T // 4), np.tril(np.ones((T + 1, T)), -1)])[np.minimum(kind, 1)]),
+        tableau=jnp.asarray(np.stack([runge_kutta(T // 4), steps_in_turn(T)])[np.minimum(kind, 1)]),
     )
-
-
-def _runge_kutta(steps) -> np.ndarray:
-    """Row k: which of the gradients before it, at equal steps, make up the parameters of gradient k; the last row makes up the end."""
-    weights = np.array([1, 2, 2, 1]) / 6
-    stages = np.array([[0, 0, 0, 0], [0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 1, 0]])
-    full = np.kron(np.tril(np.ones((steps, steps)), -1), np.tile(weights, (4, 1))) + np.kron(np.eye(steps), stages)
-    return np.vstack([full, np.tile(weights, steps)])
-
-
-def _follow(phi, params, x, rates, training):
-    """z and H of a network before and after training, from its weight matrices.
-
-    θ_k = θ_0 + Σ_{j<k} tableau_kj g_j λ ∂z(θ_j). A gradient moves weights by an outer product λ_W/n v sᵀ of a layer's inputs s and
-    of v = ∂z_out/∂z, so that all trainings read the same initial weights and add what few vectors say. Gradient flow of one point,
-    dθ/dz = λ ∂z/H, ends at z = y after a finite path: g = (y - z_0)/(H · steps); descent has g = (y - z) ρ/H_0, Newton's (y - z)/H.
-    """
-    dtype, depth, T = x.dtype, len(rates[0]), training.tableau.shape[1]
-    training = jax.tree.map(lambda a: a if a.dtype == int else a.astype(dtype), training)
-    W, b = ([params[name][l][...] for l in range(depth)] for name in ("weights", "biases"))
-    W[-1], b[-1] = W[-1][:, training.readout][:, None], b[-1][training.readout][None]
-    lambda_b, lambda_w = ([a.astype(dtype) for a in jnp.asarray(r, float)] for r in rates)
-    lambda_w = [a / len(w) for a, w in zip(lambda_w, W, strict=True)]
-
-    def gradient(scale, past):
-        def forward(shift):
-            s, inputs = x, []
-            for l in range(depth):
-                S, V = past[l]
-                inputs.append(s)
-                z = s @ W[l] + b[l] + shift[l] + (scale * (lambda_b[l] + lambda_w[l] * (S @ s))) @ V
-                s = phi(z)
-            return z[0], inputs
-
-        (z, inputs), v = jax.value_and_grad(forward, has_aux=True)([jnp.zeros_like(a) for a in b])
-        H = sum(jnp.vdot(v[l], v[l]) * (lambda_b[l] + lambda_w[l] * jnp.vdot(s, s)) for l, s in enumerate(inputs))
-        return z, H, list(zip(inputs, v, strict=True))
-
-    past, g = [(jnp.zeros((T, w.shape[0]), dtype), jnp.zeros((T, w.shape[1]), dtype)) for w in W], jnp.zeros(T, dtype)
-    z_0, H_0, _ = gradient(g, past)
-
-    def move(state, k):
-        past, g = state
-        z, H, new = gradient(training.tableau[k] * g, past)
-        past = jax.tree.map(lambda a, row: a.at[k].set(row), past, new)
-        to_go = (training.rate / H_0 + training.newton / H) * (training.goal - z)
-        return (past, g.at[k].set(training.flow * (training.goal - z_0) / H + to_go)), None
-
-    (past, g), _ = jax.lax.scan(move, (past, g), jnp.arange(T))
-    z, H, _ = gradient(training.tableau[T] * g, past)
-    return z_0, H_0, z, H
-
-
-def _second_order(z, H, dH, first, second, y, steps):
-    """H_∞ - H_0 by each algorithm, (networks, algorithm), if ddH_I = `first` and ddH_II = `second` stay what they are.
-
-    Under gradient flow H = H_0 - 2 dH p + (ddH_I + 2 ddH_II) p² with p = ∫ε dt, so that p solves a cubic equation.
-    """
-    G = first + 2 * second
-    p = (z - y) / H
-    for _ in range(8):
-        p += (z - y - H * p + dH * p**2 - G * p**3 / 3) / (H - 2 * dH * p + G * p**2)
-
-    def descend(rate, newton):
-        def step(_, state):
-            z, h, d = state
-            eps, eta = z - y, rate / H + newton / h
-            a = eta * eps
-            return z - a * h + a**2 / 2 * d - a**3 / 6 * first, h - 2 * a * d + a**2 * (first + second), d - a * G
-
-        return jax.lax.fori_loop(0, steps, step, (z, H, dH))[1] - H
-
-    change = jnp.stack([G * p**2 - 2 * dH * p, *(descend(r, 0.0) for r in RATES), descend(0.0, 1.0)], axis=1)
-    return jnp.clip(jnp.nan_to_num(change, nan=jnp.inf), -H[:, None], H[:, None])
 
 
 def claims(data) -> list[Claim]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dltheory import models
-from dltheory.finite_width import ddntk, dntk, layer_rates, ntk
+from dltheory.finite_width import ddntk, dntk, layer_rates, ntk, one_point
 from dltheory.lab import experiment
 from experiments import kernel_learning as module
 
@@ -31,11 +31,11 @@ def network():
 @pytest.fixture(scope="module")
 def trained(network):
     """Small steps δ away from z_0 and, last, a target; z_0, H_0, z and H (algorithm, goal) of trainings by all algorithms."""
-    delta, tableau = np.array([1, 0.5, 0.25, 0.125]) / 100, [module._runge_kutta(8)] + 4 * [np.tril(np.ones((33, 32)), -1)]
+    delta, tableau = np.array([1, 0.5, 0.25, 0.125]) / 100, [one_point.runge_kutta(8)] + 4 * [one_point.steps_in_turn(32)]
     z_0 = network[1](network[0], X[None])[0, 0]
     goals = jnp.concatenate([z_0 + delta, jnp.array([GOAL])])
     how = [jnp.asarray(a) for a in (FLOW / 8, STEPS, NEWTON, np.stack(tableau))]
-    follow = lambda goal, *how: module._follow(jnp.tanh, network[0], X, SPEED, module._Training(jnp.asarray(1), goal, *how))
+    follow = lambda goal, *how: one_point.train_on_one_point(jnp.tanh, network[0], X, SPEED, one_point.OnePoint(jnp.asarray(1), goal, *how))
     found = jax.jit(jax.vmap(lambda *how: jax.vmap(lambda goal: follow(goal, *how))(goals)))(*how)
     return goals, delta, *map(np.asarray, found)
 
@@ -85,7 +85,7 @@ def test_second_order_models_miss_the_third_order(network, trained):
     speed = {"rates": layer_rates(params, *SPEED)}
     tensors = [a.ravel() for a in (dntk(alone, params, X[None], **speed), *ddntk(alone, params, X[None], **speed))]
     goals, delta, z_0, H_0, _, H = trained
-    model = jax.vmap(lambda y: module._second_order(z_0[:1, 0], H_0[:1, 0], *tensors, y, 32)[0], out_axes=1)
+    model = jax.vmap(lambda y: one_point.second_order_change(z_0[:1, 0], H_0[:1, 0], *tensors, y, module.RATES, 32)[0], out_axes=1)
     missed = np.abs(H - H_0 - jax.jit(model)(goals))[:, :-1]
     np.testing.assert_allclose(np.polyfit(np.log(delta), np.log(missed).T, 1)[0], 3, atol=0.1)
 
@@ -94,7 +94,10 @@ def test_the_part_of_each_algorithm_is_what_second_order_models_tend_to():
     """dH, ddH → 0: ΔH = -2 dH p + (ddH_I + (2 - ρ/(2-ρ)) ddH_II) p², p = ε_0/H."""
     z, H, y, tiny = 0.2, 1.7, 1.1, 1e-6
     dH, first, second = 0.3, -0.8, 0.5
-    found = module._second_order(*(jnp.array([a]) for a in (z, H, tiny * dH, tiny * first, tiny * second)), y, 60)[0] / tiny
+    found = (
+        one_point.second_order_change(*(jnp.array([a]) for a in (z, H, tiny * dH, tiny * first, tiny * second)), y, module.RATES, 60)[0]
+        / tiny
+    )
     p, part = (z - y) / H, np.r_[0.0, module._finite_steps()]
     np.testing.assert_allclose(found, -2 * dH * p + (first + (2 - part) * second) * p**2, rtol=1e-4)
 
