@@ -145,9 +145,7 @@ def _ensemble(config, rates, last, goals, dial, n) -> dict[str, Any]:
         params, apply = models.functional(net)
         alone, speed = (lambda params, x: apply(params, x).output[:, :1]), {"rates": finite_width.layer_rates(params, *rates)}
         tensors = finite_width.dntk(alone, params, x[None], **speed), *finite_width.ddntk(alone, params, x[None], **speed)
-        followed = jax.vmap(lambda training: train_on_one_point(models.activation(config.activation), params, x, rates, training))(
-            trainings
-        )
+        followed = jax.vmap(lambda training: train_on_one_point(phi, params, x, rates, training))(trainings)
         return jax.tree.map(lambda a: a.astype(float), (followed, [a.ravel()[0] for a in tensors]))
 
     bodies = config.bodies * min(4, config.widths[-1] // n)
