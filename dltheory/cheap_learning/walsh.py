@@ -5,6 +5,8 @@ Bits y ∈ {0, 1}: F(y) = Σ_K h_K Π_{i∈K} y_i, with h_K = Σ_{L⊆K} (-1)^{|
 Spins s = 1 - 2y: F = Σ_K J_K Π_{i∈K} s_i, with J_K = 2^-n Σ_s F(s) Π_{i∈K} s_i (Walsh); -1 is the bit 1.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,12 +25,12 @@ def orders(n: int) -> np.ndarray:
 
 def moebius(values: Float[Array | np.ndarray, "table"]) -> jax.Array:
     """Coefficients h_K of products of bits from the values F."""
-    return _butterfly(values, lambda low, high: (low, high - low))
+    return _butterfly(values, _difference)
 
 
 def from_moebius(coefficients: Float[Array | np.ndarray, "table"]) -> jax.Array:
     """Values F from the coefficients h_K."""
-    return _butterfly(coefficients, lambda low, high: (low, high + low))
+    return _butterfly(coefficients, _sum)
 
 
 def walsh(values: Float[Array | np.ndarray, "table"]) -> jax.Array:
@@ -38,7 +40,7 @@ def walsh(values: Float[Array | np.ndarray, "table"]) -> jax.Array:
 
 def from_walsh(coefficients: Float[Array | np.ndarray, "table"]) -> jax.Array:
     """Values F from the coefficients J_K."""
-    return _butterfly(coefficients, lambda low, high: (low + high, low - high))
+    return _butterfly(coefficients, _sum_difference)
 
 
 def participation_ratio(coefficients: Float[Array | np.ndarray, "table"]) -> jax.Array:
@@ -47,13 +49,24 @@ def participation_ratio(coefficients: Float[Array | np.ndarray, "table"]) -> jax
     return jnp.sum(J) ** 2 / jnp.sum(J**2)
 
 
+def _difference(low, high):
+    return low, high - low
+
+
+def _sum(low, high):
+    return low, low + high
+
+
+def _sum_difference(low, high):
+    return low + high, low - high
+
+
+@functools.partial(jax.jit, static_argnames="step")
 def _butterfly(values, step):
-    """Apply `step` to the entries without and with each element in turn; O(n 2^n)."""
+    """Apply `step` to the entries without and with each element in turn, O(n 2^n); each turn moves its element to the last place."""
     values = jnp.asarray(values)
     n = len(values).bit_length() - 1
     if len(values) != 2**n:
         raise ValueError(f"values: {len(values)} entries; must be a power of two")
-    for i in range(n):
-        pairs = values.reshape(-1, 2, 2**i)
-        values = jnp.stack(step(pairs[:, 0], pairs[:, 1]), 1).reshape(-1)
-    return values
+    turn = lambda _, v: jnp.stack(step(*v.reshape(2, -1)), 1).reshape(-1)
+    return jax.lax.fori_loop(0, n, turn, values)
