@@ -489,6 +489,45 @@ def dense_ntk(apply: Callable[..., Any], params: Any, x: Any) -> Any:
     return jnp.reshape(sum(j @ j.T for j in rows), (points, outputs, points, outputs))
 
 
+def circulant(rounds: int) -> Iterator[Row]:
+    """A translation-invariant linear map of n variables, by Fourier transform and as a dense matrix."""
+    import jax
+    import jax.numpy as jnp
+
+    from dltheory.cheap_learning import symmetry
+
+    product, fourier = jax.jit(lambda A, x: A @ x), jax.jit(symmetry.convolve)
+    for n, bar in ((256, None), (1024, None), (4096, at_least(10))):
+        k, x = jnp.asarray(np.random.default_rng(0).normal(size=(2, n)))
+        ways = {"ours": functools.partial(fourier, k, x), "dense": functools.partial(product, symmetry.circulant(k), x)}
+        tasks = {name: lambda f=f: seconds(lambda: f().block_until_ready()) for name, f in ways.items()}
+        best = alternate(tasks, 20 * rounds)
+        yield Row(f"circulant map of {n}, s; dense", best["ours"], best["dense"], best["dense"] / best["ours"], bar)
+
+
+def statistics(rounds: int) -> Iterator[Row]:
+    """All minimal sufficient statistics of a Markov hierarchy that ends in 4096 outcomes, and of one in which nothing is forgotten."""
+    import jax
+
+    from dltheory.cheap_learning import hierarchy
+
+    bits = hierarchy.nuisance_hierarchy(np.linspace(0.05, 0.2, 11))
+    generic = hierarchy.random_hierarchy(jax.random.key(0), (2, 4, 16, 64, 4096))
+    tasks = {name: lambda h=h: seconds(lambda: hierarchy.distil(h)) for name, h in (("bits", bits), ("generic", generic))}
+    for name, best in alternate(tasks, rounds).items():
+        yield Row(f"sufficient statistics of 4096 outcomes, {name}, s", best, bar=at_most(3))
+
+
+def information(rounds: int) -> Iterator[Row]:
+    """Mutual information of a text of 10 MB at 30 distances, K = 27, counted and estimated."""
+    from dltheory.cheap_learning.decay import grassberger, pair_counts
+
+    text = np.random.default_rng(0).choice(27, size=(1, 10**7), p=np.random.default_rng(1).dirichlet(np.ones(27))).astype(np.uint8)
+    distances = np.unique(np.geomspace(1, 10_000, 33).astype(int))[:30]
+    task = {"text": lambda: seconds(lambda: np.asarray(grassberger(pair_counts(text, distances, 27))))}
+    yield Row(f"mutual information of 10 MB at {len(distances)} distances, s", alternate(task, rounds)["text"], bar=at_most(5))
+
+
 def default_run(rounds: int) -> Iterator[Row]:
     """`rich_lazy init_scale=0.1` on a machine that has compiled nothing, on one that has, and once more to redraw."""
     found: dict[str, list[float]] = {}
@@ -546,7 +585,8 @@ def accelerated() -> bool:
     return jax.default_backend() != "cpu"
 
 
-ROWS = {f.__name__: f for f in (training, bandwidth, to_convergence, fit, ensembles, maps, kernels, tangent, default_run, sweep, start)}
+MEASURED = training, bandwidth, to_convergence, fit, ensembles, maps, kernels, tangent, circulant, statistics, information
+ROWS = {f.__name__: f for f in (*MEASURED, default_run, sweep, start)}
 
 
 def options(arguments: list[str]) -> tuple[list[str], int, Path]:
