@@ -9,17 +9,20 @@ import numpy as np
 from jaxtyping import Array, Float
 
 
+@jax.jit
 def entropy(p: Float[Array | np.ndarray, "*shape"]) -> jax.Array:
     """S of a table of probabilities of any shape."""
     return -jnp.sum(jax.scipy.special.xlogy(p, p))
 
 
+@jax.jit
 def mutual_information(joint: Float[Array | np.ndarray, "first second"]) -> jax.Array:
     """I of the two variables of a joint distribution that sums to 1."""
     joint, independent = _both(joint)
     return jnp.sum(jax.scipy.special.xlogy(joint, joint / jnp.where(independent > 0, independent, 1)))
 
 
+@jax.jit
 def rational_mutual_information(joint: Float[Array | np.ndarray, "first second"]) -> jax.Array:
     """I_R, the χ² of the joint distribution against the product of its marginals; 2 I when the dependence is weak."""
     joint, independent = _both(joint)
