@@ -28,7 +28,7 @@ def test_load_is_the_record_of_that_name():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("moons", {}, "data=moons: must be one of context_blobs, digits, mnist, two_points, xor"),
+        ("moons", {}, "data=moons: must be one of context_blobs, digits, mnist, products, two_points, xor"),
         ("two_points", {"dz": 1}, "dz: no option of data=two_points, whose options are dx, dy, inputs, outputs"),
         ("xor", {"dx": 1}, "dx: no option of data=xor, whose options are none"),
         ("two_points", {"dx": -1.0}, "dx=-1.0: must be ≥ 1e-06"),
