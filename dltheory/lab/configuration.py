@@ -44,8 +44,11 @@ class Configurator:
         """Names that a group takes: the records of the library and the presets under `conf/`."""
         if group == "size":
             return list(self.sizes)
-        presets = sorted(p.stem for p in (CONF / group).glob("*.yaml"))
-        return [*self.groups[group].type.options, *presets]  # type: ignore[union-attr]
+        from omegaconf import OmegaConf
+
+        records = list(self.groups[group].type.options)  # type: ignore[union-attr]
+        based_on = {p.stem: OmegaConf.load(p).defaults[0] for p in sorted((CONF / group).glob("*.yaml"))}
+        return [*records, *(preset for preset, base in based_on.items() if base in records)]
 
     def fields(self) -> dict[str, Any]:
         """{dotted key: field} of everything that can be set, whichever options are chosen."""

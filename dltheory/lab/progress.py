@@ -72,7 +72,9 @@ def watch(name: str, size: str, config: Any) -> Iterator[None]:
         task = shown.add_task("compiling", total=None)
 
         def tick(steps: int, total: int, loss: float) -> None:
-            shown.update(task, advance=int(steps), total=int(total), description=f"loss {float(loss):.2e}")
+            done = shown.tasks[0].completed + int(steps)
+            done = done if done <= int(total) else int(steps)  # the next of several programs begins
+            shown.update(task, completed=done, total=int(total), description=f"loss {float(loss):.2e}")
 
         token = progress.set(tick)
         try:
