@@ -2,7 +2,7 @@
 
 Numbers uniform on [0, 2] have a product of mean 1 and second moment (4/3)^n; its logarithm has mean n (ln 2 - 1), so that most
 products of many numbers are tiny and their mean is that of a few large ones: at n = 20 the median is .003 and 61 % lie below .01. The
-product of n signs is their parity, which two layers represent and descent does not find from n ≈ 12 on.
+product of n signs is their parity, which two layers represent and descent learns only where it sees a good part of all inputs.
 Source: Rolnick & Tegmark, "The power of deeper networks for expressing natural functions" (arXiv:1705.05502), figure 2.
 """
 

@@ -47,7 +47,8 @@ class MLP(nnx.Module):
     @classmethod
     def of(cls, weights: Sequence[jax.Array], biases: Sequence[jax.Array], phi: str | Activation) -> "MLP":
         """The network with these weights (n_in, n_out) and biases (n_out,), first layer first."""
-        model = cls([len(weights[0]), *(len(b) for b in biases)], phi, key=jax.random.key(0), dtype=weights[0].dtype)
+        sizes = [len(weights[0]), *(len(b) for b in biases)]
+        model = nnx.eval_shape(lambda: cls(sizes, phi, key=jax.random.key(0)))  # draws nothing
         model.weights = nnx.List([nnx.Param(w) for w in weights])
         model.biases = nnx.List([nnx.Param(b) for b in biases])
         return model

@@ -15,8 +15,8 @@ def labelled(*labels):
 
 
 def test_names():
-    assert set(Data.options) == {"two_points", "xor", "context_blobs", "digits", "mnist"}
-    batches = {"two_points": 0, "xor": 0, "context_blobs": 64, "digits": 64, "mnist": 64}
+    assert set(Data.options) == {"two_points", "xor", "context_blobs", "digits", "mnist", "products"}
+    batches = {"two_points": 0, "xor": 0, "context_blobs": 64, "digits": 64, "mnist": 64, "products": 256}
     assert {name: kind().batch for name, kind in Data.options.items()} == batches
 
 
