@@ -11,7 +11,7 @@ power of deeper networks for expressing natural functions", arXiv:1705.05502.
 
 Expect: error slope 2 in the scale; rank 2^n up to n = 10; least error ε^(2/(n+2)), 6e-4 for eight numbers in double precision where the
 tree has 4e-8; 3 neurons do n = 2 with an output bias.
-Time: tiny 20 s, default 1 min, paper 10 min.
+Time: tiny 40 s, default 80 s, paper 20 min.
 """
 
 import math
@@ -20,7 +20,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from dltheory.cheap_learning import depth, flat, flattening, tree
 from dltheory.infinite_width import order_chaos
@@ -66,8 +66,8 @@ class Config:
     scales: int = static(61, "scales λ between 1e-5 and 1, equally spaced in the logarithm", low=11, high=10_001)
     draws: int = static(20, "draws of each pair of sparse matrices", low=2, high=10_000)
     networks: int = static(6, "random tanh networks of width 1500", low=1, high=1000)
-    starts: int = static(4, "random starts of each fit; 0: no fits", low=0, high=1000)
-    steps: int = static(50, "steps of each fit", low=1, high=100_000)
+    starts: int = static(3, "random starts of each fit; 0: no fits", low=0, high=1000)
+    steps: int = static(30, "steps of each fit", low=1, high=100_000)
 
     sizes: ClassVar = {
         "tiny": {"points": 100, "scales": 21, "draws": 2, "networks": 1, "starts": 0},
@@ -79,43 +79,45 @@ class Config:
 class Result:
     """Dimensions: `precision` single, double; `count` n = 2 …; `family` one layer, two, tree; `arrangement` tree, one layer."""
 
-    scale: Float[Array, "scale"] = array("scale λ of the inputs")
-    count: Int[Array, "count"] = array("numbers n multiplied in one layer")
-    rank: Int[Array, "count"] = array("rank of A_{S,j}", source="Rolnick & Tegmark, theorem 4.1")
-    flat_neurons: Int[Array, "count"] = array("neurons of one layer")
-    relative: Float[Array, "count probe"] = array("rms relative error at λ = .4, .2, in double")
-    predicted: Float[Array, "count"] = array("rms of λ² Σ x²/6 at λ = .2")
-    flat_error: Float[Array, "count precision scale"] = array("rms relative error of one layer, at most 1")
-    tree_inputs: Int[Array, "trees"] = array("numbers n multiplied by trees")
-    tree_error: Float[Array, "trees precision scale"] = array("rms relative error of trees, at most 1")
-    tree_neurons: Int[Array, "trees"] = array("neurons of trees")
-    deep_neurons: Int[Array, "deep"] = array("neurons of the best splits of n = 20, 32, 16, 64 into two layers or more")
-    split_neurons: Int[Array, "split"] = array("neurons of all splits of n = 16 into two layers or more")
-    split_error: Float[Array, "split"] = array("largest relative error of these at λ = .05")
-    residual: Float[Array, "matched"] = array("least residual of the matching equations, n = 2")
-    vandermonde: Float[Array, "degree neurons"] = array("largest error of the coefficients of x^d, d neurons and d + 1")
-    cheaper_neurons: Int[Array, "cheaper"] = array("neurons of networks outside the theorem's hypotheses")
-    cheaper_error: Float[Array, "cheaper halving"] = array("their relative error at λ = .04, .02 …")
-    reach_neurons: Int[Array, "reached family"] = array("neurons of constructions for n = 4, 6")
-    reach_error: Float[Array, "reached family precision scale"] = array("their rms error on [-1, 1]^n", "rms of the product")
-    fit_error: Float[Array, "fitted start"] = array("rms error of one tanh layer fitted to n = 4", "rms of the product")
-    fourier_cost: Float[Array, "fourier"] = array("C_s of the Fourier transform")
-    fourier_error: Float[Array, "fourier"] = array("largest error of the stages against NumPy's transform of unit vectors")
-    rank_cost: Float[Array, "ranks"] = array("C_s of rank k, n = 64")
-    sparse_cost: Float[Array, "sparse draw"] = array("C_s of products of sparse matrices")
-    strassen_cost: Float[Array, "strassen"] = array("C_s of Strassen's stages, n = 2, 4, 8")
-    strassen_products: Int[Array, "strassen"] = array("units in the middle")
-    strassen_error: Float[Array, "strassen"] = array("largest error of a product of integer matrices")
-    tent_neurons: Int[Array, "tent layers"] = array("ReLUs, one layer and deep")
-    tent_pieces: Int[Array, "tent"] = array("monotone pieces counted")
-    tent_error: Float[Array, "tent"] = array("largest difference of both")
-    monomials: Int[Array, "sums"] = array("monomials of sums of products, multiplied out")
-    sums_neurons: Int[Array, "sums"] = array("neurons of its deep network")
-    sums_error: Float[Array, "sums"] = array("largest relative error of it")
-    growth: Float[Array, "network layer"] = array("growth of a tangent vector a layer")
-    chi: Float[Array, ""] = array("χ₁ of the infinite network")
-    composed_parameters: Int[Array, "inputs arrangement budget"] = array("parameters")
-    composed_error: Float[Array, "inputs arrangement budget start"] = array("rms error of fits to trees of tanh(u+v+uv/2)", "std of it")
+    scale: Float[np.ndarray, "scale"] = array("scale λ of the inputs")
+    count: Int[np.ndarray, "count"] = array("numbers n multiplied in one layer")
+    rank: Int[np.ndarray, "count"] = array("rank of A_{S,j}", source="Rolnick & Tegmark, theorem 4.1")
+    flat_neurons: Int[np.ndarray, "count"] = array("neurons of one layer")
+    relative: Float[np.ndarray, "count probe"] = array("rms relative error at λ = .4, .2, in double")
+    predicted: Float[np.ndarray, "count"] = array("rms of λ² Σ x²/6 at λ = .2")
+    flat_error: Float[np.ndarray, "count precision scale"] = array("rms relative error of one layer, at most 1")
+    tree_inputs: Int[np.ndarray, "trees"] = array("numbers n multiplied by trees")
+    tree_error: Float[np.ndarray, "trees precision scale"] = array("rms relative error of trees, at most 1")
+    tree_neurons: Int[np.ndarray, "trees"] = array("neurons of trees")
+    deep_neurons: Int[np.ndarray, "deep"] = array("neurons of the best splits of n = 20, 32, 16, 64 into two layers or more")
+    split_neurons: Int[np.ndarray, "split"] = array("neurons of all splits of n = 16 into two layers or more")
+    split_error: Float[np.ndarray, "split"] = array("largest relative error of these at λ = .05")
+    residual: Float[np.ndarray, "matched"] = array("least residual of the matching equations, n = 2")
+    vandermonde: Float[np.ndarray, "degree neurons"] = array("largest error of the coefficients of x^d, d neurons and d + 1")
+    cheaper_neurons: Int[np.ndarray, "cheaper"] = array("neurons of networks outside the theorem's hypotheses")
+    cheaper_error: Float[np.ndarray, "cheaper halving"] = array("their relative error at λ = .04, .02 …")
+    reach_neurons: Int[np.ndarray, "reached family"] = array("neurons of constructions for n = 4, 6")
+    reach_error: Float[np.ndarray, "reached family precision scale"] = array("their rms error on [-1, 1]^n", "rms of the product")
+    fit_error: Float[np.ndarray, "fitted start"] = array("rms error of one tanh layer fitted to n = 4", "rms of the product")
+    fourier_cost: Float[np.ndarray, "fourier"] = array("C_s of the Fourier transform")
+    fourier_error: Float[np.ndarray, "fourier"] = array("largest error of the stages against NumPy's transform of unit vectors")
+    rank_cost: Float[np.ndarray, "ranks"] = array("C_s of rank k, n = 64")
+    sparse_cost: Float[np.ndarray, "sparse draw"] = array("C_s of products of sparse matrices")
+    strassen_cost: Float[np.ndarray, "strassen"] = array("C_s of Strassen's stages, n = 2, 4, 8")
+    strassen_products: Int[np.ndarray, "strassen"] = array("units in the middle")
+    strassen_error: Float[np.ndarray, "strassen"] = array("largest error of a product of integer matrices")
+    tent_neurons: Int[np.ndarray, "tent layers"] = array("ReLUs, one layer and deep")
+    tent_pieces: Int[np.ndarray, "tent"] = array("monotone pieces counted")
+    tent_error: Float[np.ndarray, "tent"] = array("largest difference of both")
+    monomials: Int[np.ndarray, "sums"] = array("monomials of sums of products, multiplied out")
+    sums_neurons: Int[np.ndarray, "sums"] = array("neurons of its deep network")
+    sums_error: Float[np.ndarray, "sums"] = array("largest relative error of it")
+    growth: Float[np.ndarray, "network layer"] = array("growth of a tangent vector a layer")
+    chi: Float[np.ndarray, ""] = array("χ₁ of the infinite network")
+    composed_parameters: Int[np.ndarray, "inputs arrangement budget"] = array("parameters")
+    composed_error: Float[np.ndarray, "inputs arrangement budget start"] = array(
+        "rms error of fits to trees of tanh(u+v+uv/2)", "std of it"
+    )
 
 
 def run(config: Config) -> Result:

@@ -76,7 +76,7 @@ def optimal_widths(n: float, layers: int) -> np.ndarray:
 
     if excess(n) < 0:
         raise ValueError(f"n={n}: must be larger for layers={layers}")
-    return chain(bisect(excess, 1, n, xtol=1e-15, rtol=1e-15))
+    return chain(bisect(excess, 1, n, xtol=1e-15))
 
 
 def depth_curve(n: float, layers: int) -> float:

@@ -173,8 +173,8 @@ def matching_residual(neurons: int, output_bias: bool = False, starts: int = 12,
 
     bound = np.repeat([10.0, 1.0, 1.0], neurons)
     drawn = np.random.default_rng(seed).uniform(-1, 1, (starts, 3 * neurons))
-    tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    return min(math.sqrt(2 * least_squares(residual, p, bounds=(-bound, bound), **tight).cost) for p in drawn)
+    fit = lambda p: least_squares(residual, p, bounds=(-bound, bound), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    return min(math.sqrt(2 * fit(p).cost) for p in drawn)
 
 
 def shallow_neurons(powers: Sequence[int]) -> int:

@@ -68,7 +68,7 @@ def fourier_stages(n: int) -> list[np.ndarray]:
         raise ValueError(f"n={n}: must be a power of two ≥ 2")
     reverse = np.arange(n).reshape((2,) * levels).T.reshape(-1)
     stages = []
-    for size in 2 ** np.arange(1, levels + 1):
+    for size in [2**level for level in range(1, levels + 1)]:
         one, twiddle = np.eye(size // 2), np.diag(np.exp(-2j * np.pi * np.arange(size // 2) / size))
         stages.append(np.kron(np.eye(n // size), np.block([[one, twiddle], [one, -twiddle]])).T)
     stages[0] = np.eye(n)[:, reverse] @ stages[0]
@@ -77,7 +77,7 @@ def fourier_stages(n: int) -> list[np.ndarray]:
 
 def real_form(matrix: np.ndarray) -> np.ndarray:
     """The real (2n, 2m) matrix that does to (Re z, Im z) what z ↦ z `matrix`, complex (n, m), does to z."""
-    return np.block([[matrix.real, matrix.imag], [-matrix.imag, matrix.real]])
+    return np.block([[np.real(matrix), np.imag(matrix)], [-np.imag(matrix), np.real(matrix)]])
 
 
 def sparse_product_cost(n: Any, density: float) -> Any:

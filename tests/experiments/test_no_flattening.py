@@ -37,7 +37,6 @@ def test_least_errors_and_errors_are_those_of_the_page(data):
 
 FAULTS = {
     "relative": 1.1,
-    "flat_error": 3,
     "flat_neurons": 2,
     "tree_error": 100,
     "tree_neurons": 2,
@@ -65,6 +64,7 @@ def test_each_fault_is_noticed(data):
     shifted |= {"reach_error": 0.01, "tent_error": 0.1}
     for name, shift in shifted.items():
         assert "fails" in verdicts(data.assign({name: data[name] + shift})), name
+    assert "fails" in verdicts(data.assign(flat_error=data.flat_error**0.5)), "wrong power of the precision"
     planted = data.assign(cheaper_error=data.cheaper_error * np.arange(1, data.sizes["halving"] + 1))
     assert "fails" in verdicts(planted), "wrong order in the scale"
 
