@@ -10,8 +10,8 @@ power of deeper networks for expressing natural functions", arXiv:1705.05502.
     python -m experiments.no_flattening
 
 Expect: error slope 2 in the scale; rank 2^n up to n = 10; least error ε^(2/(n+2)), 6e-4 for eight numbers in double precision where the
-tree has 4e-8; 3 neurons do n = 2 with an output bias.
-Time: tiny 40 s, default 80 s, paper 20 min.
+tree has 3e-8; 3 neurons do n = 2 with an output bias.
+Time: tiny 30 s, default 45 s, paper 20 min.
 """
 
 import math
