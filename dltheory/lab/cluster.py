@@ -60,11 +60,14 @@ def submit(task: Task, shares: list[str], parameters: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Lets an interrupt wait for the end of the block: a job that the scheduler has must not go unnoted."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def queued() -> dict[str, str] | None:

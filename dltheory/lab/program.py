@@ -33,7 +33,6 @@ class Program:
     """An experiment's `run`, compiled once for each structure of configuration and shape of data."""
 
     def __init__(self, name: str) -> None:
-        use_compilation_cache()
         self.name = name
         self.module = importlib.import_module(name)
         self._compiled: dict[Any, Any] = {}
@@ -144,6 +143,7 @@ class Program:
     def _compile(self, kind: Any, arguments: Any, make: Callable[[], Any]) -> Any:
         import jax
 
+        use_compilation_cache()
         key = kind, jax.tree.structure(arguments), tuple((a.shape, a.dtype) for a in jax.tree.leaves(arguments))
         with self._compiling:
             if key not in self._compiled:

@@ -173,7 +173,7 @@ def test_scales_below_the_rounding_floor_warn_with_the_best_one():
         with pytest.warns(UserWarning, match=rf"scale={scale:g}: rounds to .* in {name} for inputs of size 1; best is .*, with error"):
             gates.product_gate("softplus", 0.0, scale, dtype)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message="scale=")
         gates.product_gate("softplus", 0.0, 1e-3)
         gates.product_gate("gelu", 0.0, 5e-3, jnp.float32)
         jax.jit(lambda s: gates.product_gate("softplus", 0.0, s)(0.5, 0.5))(1e-7)
