@@ -9,6 +9,7 @@ import pytest
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_enable_compilation_cache", False)  # a crash in its reader would take the other tests along
 
 
 @pytest.fixture
