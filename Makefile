@@ -9,7 +9,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m experiments.rich_lazy init_scale=0.1
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart 0
 
 venv: $(VENV)/.installed
 
