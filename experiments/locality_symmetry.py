@@ -27,7 +27,7 @@ from dltheory.cheap_learning import markov_network as markov
 from dltheory.lab import THEORY, TWO_COLUMNS, Claim, about, at_least, at_most, estimate, main
 from dltheory.numerics import Estimate, entropy
 from dltheory.record import array, record, stack, static
-from dltheory.statistical_physics import sampling
+from dltheory.statistical_physics import ising, sampling
 
 COPIES = (1, 5, 20, 80)
 FAMILIES = {"exponential": (1, 1 / 3), "Gumbel": (1, 1.1395470994046486**2 / 12), "logistic": (2, 1.2**2 / 48)}
@@ -215,21 +215,8 @@ def _typical(key, config):
         "coupling": np.array(COUPLINGS),
         "compressed": np.array([[8 * len(bytes_of(lattice)) / lattice.size for lattice in np.asarray(draw(K))] for K in COUPLINGS]),
         "fine": fine,
-        "entropy": jax.jit(jax.vmap(_onsager))(fine),
+        "entropy": jax.jit(jax.vmap(ising.square_lattice_entropy))(fine) / np.log(2),
     }
-
-
-def _onsager(K):
-    """Entropy of the infinite square lattice in bits per site, S = f - K f', f = ln 2 + ½ <ln(cosh² 2K - sinh 2K (cos a + cos b))>; the
-    mean over b is ln of half of A + √(A² - sinh² 2K)."""
-    cosine = np.cos(np.pi * (np.arange(4096) + 0.5) / 4096)
-
-    def log_z(K):
-        A, B = jnp.cosh(2 * K) ** 2 - jnp.sinh(2 * K) * cosine, jnp.sinh(2 * K)
-        return jnp.log(2.0) + 0.5 * jnp.mean(jnp.log((A + jnp.sqrt(A**2 - B**2)) / 2))
-
-    value, slope = jax.value_and_grad(log_z)(K)
-    return (value - K * slope) / jnp.log(2.0)
 
 
 def claims(data) -> list[Claim]:

@@ -104,6 +104,14 @@ def _onsager(K):
     return (1 + 2 / np.pi * (2 * np.tanh(2 * K) ** 2 - 1) * ellipk(kappa**2)) / np.tanh(2 * K) / 2
 
 
+def test_the_infinite_lattice_is_onsagers(rng):
+    """d ln z/dK is twice the correlation of neighbours; no coupling is ln 2, and a strong one freezes."""
+    for K in rng.uniform(0.1, 0.4, 3):
+        np.testing.assert_allclose(jax.grad(ising.square_lattice)(K), 2 * _onsager(K), rtol=1e-9)
+    np.testing.assert_allclose(ising.square_lattice_entropy(1e-6), np.log(2), rtol=1e-9)
+    assert 0 < ising.square_lattice_entropy(2.0) < 1e-5
+
+
 def test_neighbour_correlation_is_kaufmans(rng):
     for K in rng.uniform(0.1, 0.8, 2):
         exact = jax.grad(_torus_log_partition)(K, 4) / 32
