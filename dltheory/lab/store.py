@@ -5,10 +5,12 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import io
 import json
 import os
 import platform
+import re
 import shutil
 import time
 import uuid
@@ -85,9 +87,16 @@ def code(name: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def given_code(config: Any) -> dict[str, str]:
+    """Fingerprints of the user's modules that a configuration names, "package.module:function"."""
+    words = [v for v in flat(config).values() if isinstance(v, str) and re.fullmatch(r"\w+(\.\w+)*:\w+", v)]
+    found = [(word.partition(":")[0], importlib.util.find_spec(word.partition(":")[0])) for word in sorted(words)]
+    return {module: fingerprint(Path(spec.origin)) for module, spec in found if spec and spec.origin and spec.origin.endswith(".py")}
+
+
 def run_directory(name: str, config: Any) -> Path:
     """Where the run of this configuration and this code is or will be."""
-    key = json.dumps([FORMAT, flat(config), code(name)], sort_keys=True)
+    key = json.dumps([FORMAT, flat(config), code(name) | given_code(config)], sort_keys=True)
     return results() / "runs" / short(name) / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -357,5 +366,5 @@ def metadata(name: str, config: Any, overrides: list[str], status: str, seconds:
         **slurm(),
         "versions": versions(),
         "git": git(HOUSE),
-        "code": code(name),
+        "code": code(name) | given_code(config),
     }

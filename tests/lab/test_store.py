@@ -15,7 +15,7 @@ import pytest
 import shell
 
 from dltheory.lab import load, store
-from experiments import rich_lazy
+from experiments import criticality, rich_lazy
 
 HOUSE = Path(__file__).parents[2]
 TINY = ["size=tiny", "steps=100", "model.width=5"]
@@ -144,6 +144,18 @@ def test_id_is_of_the_configuration():
     where = lambda **fields: store.run_directory("experiments.rich_lazy", rich_lazy.Config(**fields))
     assert where() == where(init_scale=0.1)
     assert len({where(), where(seed=1), where(precision="double"), where(steps=4000), where(init_scale=0.2)}) == 5
+
+
+def test_id_is_of_the_function_that_a_user_names(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "of_a_user.py"
+    where = lambda: store.run_directory("experiments.criticality", criticality.Config(activation="of_a_user:wave"))
+    file.write_text("import jax.numpy as jnp\n\ndef wave(z):\n    return jnp.sin(z)\n")
+    first = where()
+    file.write_text("import jax.numpy as jnp\n\ndef wave(z):\n    return jnp.sin(z)  # one wave\n")
+    assert where() == first
+    file.write_text("import jax.numpy as jnp\n\ndef wave(z):\n    return jnp.sin(2 * z)\n")
+    assert where() != first
 
 
 def test_not_finite_results_are_named_with_step_and_rate():
