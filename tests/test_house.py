@@ -75,7 +75,7 @@ def test_an_experiment_has_its_public_names_and_nothing_else(path):
     tree = ast.parse(path.read_text())
     names = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")}
     assert {"Config", "Result", "run", "claims", "plot"} <= names
-    assert names <= {"Config", "Result", "load", "run", "claims", "claims_sweep", "plot", "plot_sweep"}
+    assert names <= {"Config", "Result", "load", "run", "claims", "claims_sweep", "tables", "plot", "plot_sweep"}
     text = ast.get_docstring(tree)
     for part in ("Source:", f"python -m experiments.{path.stem}", "Expect:", "Time:"):
         assert part in text

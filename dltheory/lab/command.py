@@ -130,6 +130,8 @@ def single(configurator: Configurator, overrides: list[str], force: bool, strict
         show=True,
     )
     console = report.screen()
+    for title, rows in run.tables.items():
+        console.print(report.listed(title, rows))
     console.print(claim.table(run.claims))
     if run.diverged:
         console.print(f"[red]diverged[/]: {run.diverged}")

@@ -44,21 +44,26 @@ class Configurator:
         """Names that a group takes: the records of the library and the presets under `conf/`."""
         if group == "size":
             return list(self.sizes)
+
+        return [*self.groups[group].type.options, *self.presets(group)]  # type: ignore[union-attr]
+
+    def presets(self, group: str) -> dict[str, str]:
+        """{preset: the record it is based on} of the presets under `conf/`."""
         from omegaconf import OmegaConf
 
-        records = list(self.groups[group].type.options)  # type: ignore[union-attr]
         based_on = {p.stem: OmegaConf.load(p).defaults[0] for p in sorted((CONF / group).glob("*.yaml"))}
-        return [*records, *(preset for preset, base in based_on.items() if base in records)]
+        return {preset: base for preset, base in based_on.items() if base in self.groups[group].type.options}  # type: ignore[union-attr]
 
-    def fields(self) -> dict[str, Any]:
-        """{dotted key: field} of everything that can be set, whichever options are chosen."""
-        out: dict[str, Any] = {}
-        for f in dataclasses.fields(self.cls):
-            if f.name in self.groups:
-                for option in f.type.options.values():  # type: ignore[union-attr]
-                    out |= {f"{f.name}.{g.name}": g for g in dataclasses.fields(option)}
-            else:
-                out[f.name] = f
+    def fields(self, overrides: Sequence[str]) -> dict[str, list[Any]]:
+        """{dotted key: declarations} of everything that can be set: those of the options that these overrides choose, else of any."""
+        chosen = {o.key_or_group: values_of(o) for o in map(parse, overrides) if o.key_or_group in self.groups}
+        out: dict[str, list[Any]] = {f.name: [f] for f in dataclasses.fields(self.cls) if f.name not in self.groups}
+        for group, f in self.groups.items():
+            options, base = f.type.options, self.presets(group)  # type: ignore[union-attr]
+            here = {base.get(str(name), str(name)) for name in chosen.get(group, [default_option(f)])}
+            for names in (set(options) - here, set(options) & here):
+                declared = [(f"{group}.{g.name}", g) for name in names for g in dataclasses.fields(options[name])]
+                out |= {key: [g for k, g in declared if k == key] for key, _ in declared}
         return out
 
     def read(self, overrides: Sequence[str]) -> Any:
@@ -91,7 +96,7 @@ class Configurator:
 
     def check(self, overrides: Sequence[str], sweep: bool) -> None:
         """Raise `UserError` for the first override that names no field or gives it a value it cannot take."""
-        fields = self.fields()
+        fields = self.fields(overrides)
         self._check_size(overrides)
         for text in overrides:
             override = parse(text)
@@ -113,8 +118,7 @@ class Configurator:
                 raise UserError(f"{key}: no such key; nearest is {' '.join(near)} (--help lists all)")
             else:
                 for value in values:
-                    check_type(key, value, fields[key].type)
-                    check_one(key, value, fields[key].metadata)
+                    check_any(key, value, fields[key])
 
     def _check_size(self, overrides: Sequence[str]) -> None:
         """A size sets fields of a group's default option, so it cannot be had with another option."""
@@ -249,6 +253,19 @@ def values_of(override: Any) -> list[Any]:
         with contextlib.suppress(HydraException):
             return list(override.sweep_iterator())
     raise UserError(f"{override.input_line}: list the values, as a,b,c or range(start,stop)")
+
+
+def check_any(key: str, value: Any, declarations: Sequence[Any]) -> None:
+    """Raise what is wrong with a value of the last of these declarations, unless it suits one of them."""
+    wrong: UserError | None = None
+    for field in declarations:
+        try:
+            check_type(key, value, field.type)
+            return check_one(key, value, field.metadata)
+        except UserError as error:
+            wrong = error
+    if wrong:
+        raise wrong
 
 
 def check_type(key: str, value: Any, kind: Any) -> None:

@@ -72,6 +72,20 @@ def table(jobs: list[sweep.Status]) -> Any:
     return out
 
 
+def listed(title: str, rows: list[dict[str, str]]) -> Any:
+    """A rich table of an experiment's `tables`: one row each, columns by the keys of the first; numbers are flush right."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for key in rows[0]:
+        is_number = all(row[key][:1] in "-+.0123456789" for row in rows)
+        out.add_column(escape(key), overflow="fold", justify="right" if is_number else "left")
+    for row in rows:
+        out.add_row(*map(escape, row.values()))
+    return out
+
+
 def summary(jobs: list[sweep.Status]) -> str:
     """How many jobs stand how: "190 finished, 10 failed of 200 jobs"."""
     counts = {s: sum(j.status == s for j in jobs) for s in (*sweep.DONE, "failed", "running", "pending", "missing")}

@@ -36,6 +36,8 @@ class Run:
     data: Any
     claims: list[dict[str, Any]]
     computed: bool
+    tables: dict[str, list[dict[str, str]]]
+    """What the experiment lists beside its claims, {title: rows}; rows have equal keys."""
     unwritten: str = ""
     """Why claims and figure could not be written, in one line."""
 
@@ -167,7 +169,8 @@ def compute_or_load(
         present(name, path, data, claims, draw and data.attrs["status"] == "finished")
     except StoreError as error:
         unwritten = str(error)
-    return Run(path, data, claims, arrival.data is not None, unwritten)
+    tables = getattr(importlib.import_module(name), "tables", lambda data: {})(data) if show else {}
+    return Run(path, data, claims, arrival.data is not None, tables, unwritten)
 
 
 def check_writable(directory: Path) -> None:

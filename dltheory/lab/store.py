@@ -24,7 +24,7 @@ from ..record import option_name
 from .machine import cores, git, is_alive, machine, slurm, versions
 
 HOUSE = Path(__file__).parents[2]
-PRESENTATION = ("plot", "claims")
+PRESENTATION = ("plot", "claims", "tables")
 FORMAT = 2
 """How runs are stored; a part of their ids, so that runs of another format are not taken for damaged ones."""
 
@@ -52,7 +52,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str:
-    """Hash of a module's syntax tree without comments, docstrings, layout, and its functions `plot*` and `claims*`."""
+    """Hash of a module's syntax tree without comments, docstrings, layout, and its functions `plot*`, `claims*` and `tables*`."""
     tree = ast.parse(path.read_text())
     tree.body = [n for n in tree.body if not getattr(n, "name", "").lstrip("_").startswith(PRESENTATION)]
     for node in ast.walk(tree):
