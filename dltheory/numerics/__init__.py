@@ -5,7 +5,8 @@
 - `hermite_coefficients`: those of a function under a Gaussian;
 - `entropy`, `mutual_information`, `rational_mutual_information` of tables of probabilities;
 - `product_means`: products of a function for all pairs of many Gaussian variables;
-- `levenberg_marquardt`: least squares with few parameters in a box.
+- `levenberg_marquardt`: least squares with few parameters in a box;
+- `ranking`: rank correlations, partial ones, resampled, corrected for many, and against the noise of the seeds.
 """
 
 from .estimate import Estimate
