@@ -29,7 +29,7 @@ from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import relative_misfit
-from experiments._settings import check_layer, check_records, followed
+from experiments._settings import check_inputs, check_layer, check_records, followed
 
 SYSTEMS = ("equation_1", *theory.ALTERED)
 
@@ -69,7 +69,9 @@ class Result:
 
 def load(config: Config) -> Points:
     """The two points."""
-    return TwoPoints().load().train
+    points = TwoPoints().load().train
+    check_inputs(config.model, points.x.shape[1])
+    return points
 
 
 def run(config: Config, train: Points) -> Result:

@@ -26,7 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, about, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
-from experiments._settings import check_layer, followed, some_records
+from experiments._settings import check_inputs, check_layer, followed, some_records
 
 REGIMES = ("large", "intermediate", "small")
 SHOWN = 3  # principal components of the representation that are drawn
@@ -71,7 +71,9 @@ class Result:
 
 def load(config: Config) -> Points:
     """All blobs in both contexts."""
-    return ContextBlobs(side=config.side).load().train
+    points = ContextBlobs(side=config.side).load().train
+    check_inputs(config.model, points.x.shape[1])
+    return points
 
 
 def run(config: Config, train: Points) -> Result:

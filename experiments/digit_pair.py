@@ -28,7 +28,7 @@ from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import final
-from experiments._settings import check_layer, check_records, followed
+from experiments._settings import check_inputs, check_layer, check_records, followed
 
 FIRST, SECOND = 0, 1
 
@@ -73,6 +73,7 @@ class Result(theory.Followed):
 def load(config: Config) -> tuple[Points, Points, np.ndarray]:
     """Training images, held-out images, indices of the followed pair."""
     data = config.data.load()
+    check_inputs(config.model, data.train.x.shape[1])
     random, chosen = np.random.default_rng(config.seed), [int(config.first), int(config.second)]
     for i, digit in enumerate((FIRST, SECOND)):
         if chosen[i] < 0:

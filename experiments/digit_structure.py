@@ -26,7 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
-from experiments._settings import check_layer, followed, some_records
+from experiments._settings import check_inputs, check_layer, followed, some_records
 
 PREDICTIONS = {
     "heuristic": "heuristic e^{-A} A e^{-A}",
@@ -87,6 +87,7 @@ def load(config: Config) -> tuple[Points, Points, np.ndarray, np.ndarray]:
     from scipy.spatial.distance import cdist
 
     data = config.data.load()
+    check_inputs(config.model, data.train.x.shape[1])
     if config.images > len(data.train.x):
         raise ValueError(f"images={config.images}: must be ≤ {len(data.train.x)}, the training images there are")
     shown = np.argsort(data.train.label[: config.images], kind="stable")

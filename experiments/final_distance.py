@@ -26,7 +26,7 @@ from dltheory.lab import THEORY, TWO_COLUMNS, Claim, at_least, at_most, between,
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
-from experiments._settings import check_layer, check_records, followed
+from experiments._settings import check_inputs, check_layer, check_records, followed
 
 REGIMES = ("rich", "intermediate", "lazy")
 STOP, DROP, REFERENCE_DROP = 1e-4, 1e-3, 1e-2
@@ -86,6 +86,7 @@ def load(config: Config) -> tuple[np.ndarray, np.ndarray]:
     axes = np.linspace(config.dx_low, config.dx_high, config.side), np.linspace(config.dy_low, config.dy_high, config.side)
     grid = [(1.0, 0.5**0.5)] * config.references + [(float(dx), float(dy)) for dx in axes[0] for dy in axes[1]]
     pairs = [TwoPoints(dx=dx, dy=dy).load().train for dx, dy in grid]
+    check_inputs(config.model, pairs[0].x.shape[1])
     return np.stack([p.x for p in pairs]), np.stack([p.y for p in pairs])
 
 

@@ -26,7 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, between, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
-from experiments._settings import check_records
+from experiments._settings import check_inputs, check_records
 
 EARLY = 2
 PAPER_DEPTH = 20
@@ -70,7 +70,9 @@ class Result:
 
 def load(config: Config) -> Points:
     """The two points."""
-    return TwoPoints().load().train
+    points = TwoPoints().load().train
+    check_inputs(config.model, points.x.shape[1])
+    return points
 
 
 def run(config: Config, train: Points) -> Result:

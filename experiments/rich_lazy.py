@@ -29,7 +29,7 @@ from dltheory.models import HOMOGENEOUS, MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
 from experiments._pair import FLAGS, claims_pair, final, plot_pair
-from experiments._settings import check_layer, check_records, followed
+from experiments._settings import check_inputs, check_layer, check_records, followed
 
 REFERENCE = 0.1
 UNTRAINED = 64
@@ -95,6 +95,7 @@ class Result(theory.Followed):
 def load(config: Config) -> tuple[Points, Points, np.ndarray]:
     """Training points, held-out points, indices of the followed pair."""
     data = config.data.load()
+    check_inputs(config.model, data.train.x.shape[1])
     held = data.test if len(data.test.x) else data.train
     return data.train, held, draw_pair(data.train, config.seed, config.first, config.second)
 

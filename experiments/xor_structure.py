@@ -26,7 +26,7 @@ from dltheory.lab import TWO_COLUMNS, Claim, at_least, at_most, main
 from dltheory.models import MLPConfig, Model
 from dltheory.numerics import Estimate
 from dltheory.record import array, record, static, traced
-from experiments._settings import check_layer, followed, some_records
+from experiments._settings import check_inputs, check_layer, followed, some_records
 
 CASES = ("rich", "intermediate", "lazy", "shallow")
 POINTS = ("00", "01", "10", "11")
@@ -78,7 +78,9 @@ class Result:
 
 def load(config: Config) -> tuple[Points, Points]:
     """The four points, and the two that measure rates."""
-    return XOR().load().train, TwoPoints(inputs=2).load().train
+    four, two = XOR().load().train, TwoPoints(inputs=2).load().train
+    check_inputs(config.model, four.x.shape[1])
+    return four, two
 
 
 def run(config: Config, data: tuple[Points, Points]) -> Result:

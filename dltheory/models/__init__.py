@@ -4,16 +4,23 @@
 
 from .activations import ACTIVATIONS, HOMOGENEOUS, KINKED, activation
 from .base import Activations, Apply, Patch, functional, unpatched
+from .efficientnet import EfficientnetConfig
 from .initialisation import Parametrisation, Scales, critical, initialise, ntk, xavier
 from .mlp import MLP
+from .resnet import ResnetConfig
 from .zoo import (
+    AttentionConfig,
+    CNNConfig,
     Conv1dConfig,
     DropoutConfig,
     FeedbackConfig,
     LayerNormConfig,
+    Lenet5Config,
     MLPConfig,
     Model,
+    RNNConfig,
     SkipConfig,
+    TiedMLPConfig,
     TransformerConfig,
     build,
 )
@@ -25,16 +32,23 @@ __all__ = [
     "MLP",
     "Activations",
     "Apply",
+    "AttentionConfig",
+    "CNNConfig",
     "Conv1dConfig",
     "DropoutConfig",
+    "EfficientnetConfig",
     "FeedbackConfig",
     "LayerNormConfig",
+    "Lenet5Config",
     "MLPConfig",
     "Model",
     "Parametrisation",
     "Patch",
+    "RNNConfig",
+    "ResnetConfig",
     "Scales",
     "SkipConfig",
+    "TiedMLPConfig",
     "TransformerConfig",
     "activation",
     "build",

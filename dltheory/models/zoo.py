@@ -9,13 +9,18 @@ from jax.typing import DTypeLike
 
 from ..record import Group, Number, record, static, traced
 from .activations import ACTIVATIONS, KINKED
+from .attention import Attention
+from .cnn import BLOCKS, CNN
 from .conv import Conv1d
 from .dropout import DropoutMLP
 from .feedback import FeedbackMLP
 from .initialisation import Parametrisation, critical, ntk, xavier
 from .layer_norm import LayerNormMLP
+from .lenet import LeNet5
 from .mlp import MLP
+from .recurrent import RNN
 from .skip import Skip
+from .tied import TiedMLP
 from .transformer import Transformer
 
 
@@ -165,6 +170,82 @@ class TransformerConfig(Model):
         """A `Transformer` with random weights, scaled by `gain` in every linear map."""
         sizes = (inputs, outputs, self.width, self.tokens, self.heads, self.hidden_layers)
         return Transformer(*sizes, self.activation, gain, key=key, dtype=dtype)
+
+
+@record
+class TiedMLPConfig(Model):
+    """Perceptron in which one hidden layer is used again and again."""
+
+    width: int = static(100, "neurons per hidden layer", low=1)
+    hidden_layers: int = static(10, "hidden layers, of which all but the first share their weights", low=2)
+    activation: str = static("leaky_relu", "nonlinearity", choices=tuple(ACTIVATIONS))
+
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> TiedMLP:
+        """A `TiedMLP` with random weights, scaled by `gain` in every layer."""
+        sizes = (inputs, self.width, self.width, outputs)
+        return TiedMLP(MLP(sizes, self.activation, xavier(gain), key=key, dtype=dtype), self.hidden_layers)
+
+
+@record
+class CNNConfig(Model):
+    """Convolutional network for square images, with one kind of block."""
+
+    block: str = static("plain", "what a block does", choices=BLOCKS)
+    width: int = static(16, "channels; what a dense block adds", low=1)
+    hidden_layers: int = static(4, "hidden layers: the stem, the blocks and a dense layer", low=2)
+    kernel: int = static(3, "pixels across a kernel, odd", low=1)
+    head: int = static(32, "units of the dense layer", low=1)
+    activation: str = static("relu", "nonlinearity", choices=tuple(ACTIVATIONS))
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"model.kernel={self.kernel}: must be odd")
+
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> CNN:
+        """A `CNN` with random weights, scaled by `gain` in every layer."""
+        sizes = (inputs, outputs, self.block, self.width, self.hidden_layers - 2, self.kernel, self.head)
+        return CNN(*sizes, self.activation, xavier(gain), key=key, dtype=dtype)
+
+
+@record
+class Lenet5Config(Model):
+    """LeNet-5: two convolutions and two dense layers, for images of at most 32×32."""
+
+    activation: str = static("tanh", "nonlinearity", choices=tuple(ACTIVATIONS))
+    hidden_layers = 4
+
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> LeNet5:
+        """A `LeNet5` with random weights, scaled by `gain` in every layer."""
+        return LeNet5(inputs, outputs, self.activation, xavier(gain), key=key, dtype=dtype)
+
+
+@record
+class RNNConfig(Model):
+    """Recurrent network that reads the input in equal parts."""
+
+    width: int = static(32, "units", low=1)
+    hidden_layers: int = static(8, "time steps, which divide the inputs", low=1)
+    activation: str = static("tanh", "nonlinearity", choices=tuple(ACTIVATIONS))
+
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> RNN:
+        """An `RNN` with random weights, scaled by `gain` in every layer."""
+        return RNN(inputs, outputs, self.width, self.hidden_layers, self.activation, xavier(gain), key=key, dtype=dtype)
+
+
+@record
+class AttentionConfig(Model):
+    """Single-head attention on equal parts of the input, without normalisation."""
+
+    width: int = static(16, "units per token", low=1)
+    tokens: int = static(8, "equal parts of the input", low=1)
+    hidden_layers: int = static(2, "hidden layers: attention, and last a dense one", low=2)
+    head: int = static(32, "units of the dense layer", low=1)
+    activation: str = static("relu", "nonlinearity", choices=tuple(ACTIVATIONS))
+
+    def build(self, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, dtype: DTypeLike = jnp.float32) -> Attention:
+        """An `Attention` network with random weights, scaled by `gain` in every layer."""
+        sizes = (inputs, outputs, self.width, self.tokens, self.hidden_layers - 1, self.head)
+        return Attention(*sizes, self.activation, xavier(gain), key=key, dtype=dtype)
 
 
 def build(name: str, key: jax.Array, inputs: int, outputs: int, gain: Number = 1.0, **fields: Any) -> nnx.Module:

@@ -18,11 +18,13 @@ from dltheory.numerics import Estimate
 INPUTS, OUTPUTS, WIDTH, LAYERS = 3, 2, 6, 4
 DENSE = {"width": WIDTH, "hidden_layers": LAYERS, "activation": "tanh"}
 SIZES = {
-    **{name: DENSE for name in ("mlp", "skip", "dropout", "layer_norm", "feedback")},
+    **{name: DENSE for name in ("mlp", "skip", "dropout", "layer_norm", "feedback", "tied_mlp")},
     "conv1d": {"width": 20, "hidden_layers": 4, "channels": 3, "kernel": 4, "activation": "tanh"},
     "transformer": {"width": 4, "tokens": 3, "heads": 2, "hidden_layers": 3, "activation": "gelu"},
 }
-ALL = pytest.mark.parametrize("name", models.Model.options)
+IMAGES = {"cnn", "lenet5", "rnn", "attention", "resnet", "efficientnet"}
+"""Those that read squares or equal parts are looked at in test_cnn.py and test_sequences.py."""
+ALL = pytest.mark.parametrize("name", SIZES)
 
 
 def config(name, **fields):
@@ -77,7 +79,7 @@ def assert_matches(seen, hidden, output):
 
 
 def test_every_option_is_looked_at():
-    assert set(SIZES) == set(models.Model.options)
+    assert set(SIZES) | IMAGES == set(models.Model.options)
 
 
 # ---------------------------------------------------------------------------------------------------------------- all architectures
@@ -100,6 +102,7 @@ def transforming(w, tokens, blocks, inputs, outputs):
 COUNTS = {
     **{name: dense(WIDTH, LAYERS, INPUTS, OUTPUTS) for name in ("mlp", "skip", "dropout", "feedback")},
     "layer_norm": dense(WIDTH, LAYERS, INPUTS, OUTPUTS) + 2 * WIDTH * LAYERS,
+    "tied_mlp": dense(WIDTH, 2, INPUTS, OUTPUTS),
     "conv1d": convolutional(20, 3, 3, 4, INPUTS, OUTPUTS),
     "transformer": transforming(4, 3, 3, INPUTS, OUTPUTS),
 }
@@ -186,7 +189,7 @@ def test_weights_are_of_xaviers_size(getkey, name):
     """Variance 2g²/(n_in + n_out) of every matrix and kernel; a layer-normalised network has its gain in the norms and the readout."""
     model = large(name, getkey())
     leaves = [a for a in jax.tree.leaves(nnx.state(model, nnx.Param)) if a.ndim > 1]
-    assert len(leaves) == (4 * 3 + 2 if name == "transformer" else config(name).weight_layers)
+    assert len(leaves) == {"transformer": 4 * 3 + 2, "tied_mlp": 3}.get(name, config(name).weight_layers)
     for w in leaves:
         gain = 1.7 if name != "layer_norm" or w.shape[-1] == 50 else 1.0
         exact = 2 * gain**2 / sum(fans(w.shape))
@@ -420,7 +423,7 @@ def test_patches_of_a_noisy_network_come_before_its_noise(getkey):
 
 
 def test_only_dropout_is_stochastic():
-    assert [name for name in models.Model.options if config(name).stochastic] == ["dropout"]
+    assert [name for name, kind in models.Model.options.items() if kind().stochastic] == ["dropout"]
 
 
 # ------------------------------------------------------------------------------------------------------------------ layer norm
@@ -582,10 +585,10 @@ def test_models_are_built_by_name(getkey):
     def program(build):
         return str(jax.make_jaxpr(lambda key: models.functional(build(key, INPUTS, OUTPUTS, 1.3))[0])(getkey()))
 
-    for name in models.Model.options:
+    for name in SIZES:
         by_name = program(lambda *sizes, n=name: models.build(n, *sizes, **SIZES[n]))
-        assert by_name == program(config(name).build) != program(config(name, hidden_layers=5).build)
-    with pytest.raises(ValueError, match=r"^model=conv2d: must be one of mlp, skip, dropout, layer_norm, feedback, conv1d, transformer$"):
+        assert by_name == program(config(name).build) != program(config(name, width=12).build)
+    with pytest.raises(ValueError, match=f"^model=conv2d: must be one of {', '.join(models.Model.options)}$"):
         models.build("conv2d", getkey(), 1, 1)
 
 
