@@ -528,6 +528,37 @@ def information(rounds: int) -> Iterator[Row]:
     yield Row(f"mutual information of 10 MB at {len(distances)} distances, s", alternate(task, rounds)["text"], bar=at_most(5))
 
 
+def contexts(rounds: int) -> Iterator[Row]:
+    """Contexts of all parameters, from the plans of two networks and of ResNet-50 as a flax model, traced from shapes in new processes."""
+    from dltheory.reusability import efficientnet, resnet
+
+    plans = {"ResNet-50": resnet.plan(), "EfficientNetV2-L": efficientnet.plan("l")}
+    best = alternate({name: lambda plan=plan: seconds(plan.uses) for name, plan in plans.items()}, rounds)
+    yield from (Row(f"contexts of {name} from its plan, exact, s", best[name], bar=at_most(10)) for name in plans)
+    for arithmetic in ("log", "exact"):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+            took, memory = (min(column) for column in zip(*pool.map(_count_resnet, [arithmetic] * rounds), strict=True))
+        yield Row(f"contexts of ResNet-50, traced, {arithmetic}, s", took, bar=at_most(60))
+        yield Row(f"peak memory of that, {arithmetic}, GB", memory, bar=at_most(6))
+
+
+def _count_resnet(arithmetic: str) -> tuple[float, float]:
+    """Seconds from a configuration to the counts of 25.6 million parameters, with everything that is imported and compiled; GB."""
+    import resource
+
+    def count() -> None:
+        import jax
+
+        from dltheory.models import ResnetConfig, functional
+        from dltheory.reusability import Histogram, count_contexts
+
+        build = lambda: functional(ResnetConfig().build(jax.random.key(0), 3 * 224**2, 1000))
+        params, x = jax.eval_shape(lambda: build()[0]), jax.ShapeDtypeStruct((1, 3 * 224**2), "float32")
+        Histogram.of(count_contexts(lambda params, x: build()[1](params, x), params, x, arithmetic=arithmetic))
+
+    return seconds(count), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def default_run(rounds: int) -> Iterator[Row]:
     """`rich_lazy init_scale=0.1` on a machine that has compiled nothing, on one that has, and once more to redraw."""
     found: dict[str, list[float]] = {}
@@ -585,7 +616,7 @@ def accelerated() -> bool:
     return jax.default_backend() != "cpu"
 
 
-MEASURED = training, bandwidth, to_convergence, fit, ensembles, maps, kernels, tangent, circulant, statistics, information
+MEASURED = training, bandwidth, to_convergence, fit, ensembles, maps, kernels, tangent, circulant, statistics, information, contexts
 ROWS = {f.__name__: f for f in (*MEASURED, default_run, sweep, start)}
 
 
