@@ -11,7 +11,8 @@ from typing import Any
 from . import claim, cluster, grid, report, store, sweep, task
 from .configuration import CONF, Configurator, UserError, describe, hydra_errors
 from .launcher import chosen_launcher
-from .progress import expected_seconds
+from .machine import cores
+from .progress import announce, expected_seconds
 from .runner import chosen_size, compute_or_load
 from .store import Damaged, StoreError
 
@@ -172,7 +173,10 @@ def sweep_jobs(configurator: Configurator, overrides: list[str], force: bool, st
                 sweep.forget(where, number)
             workers = launcher.processes(len(todo))
             docstring = sys.modules[name].__doc__ or ""
-            parts = task.shares(todo, launcher.name, workers, lambda n: expected_seconds(docstring, chosen_size(jobs[n])), most)
+            usual = lambda number: expected_seconds(docstring, chosen_size(jobs[number]))
+            if launcher.waits:
+                announce(sum(usual(n) or 0 for n in todo) / max(workers, cores() if launcher.name == "vmap" else 1), len(todo))
+            parts = task.shares(todo, launcher.name, workers, usual, most)
             quoted = str(where).replace("\\", "\\\\").replace("'", "\\'")
             arguments = ["-m", *hydra_words, f"hydra.sweep.dir='{quoted}'", f"+share={','.join(parts)}"]
             try:

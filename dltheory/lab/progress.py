@@ -18,6 +18,12 @@ def expected_seconds(docstring: str, size: str) -> float | None:
     return float(found[1]) * UNITS[found[2]] if found else None
 
 
+def announce(seconds: float, runs: int) -> None:
+    """Say how long a sweep should take, where that is long."""
+    if seconds >= LONG:
+        print(f"expected time: about {seconds / 60:.0f} min for {runs} runs", file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def counted(total: int, here: bool = True) -> Iterator[Callable[[str], None]]:
     """A function to call with a line for each of `total` things done: a bar on a terminal if this process is the one `here`, where

@@ -7,7 +7,7 @@ import sys
 import pytest
 import shell
 
-from dltheory.lab import main
+from dltheory.lab import main, progress
 
 MALFORMED = [
     "init_scal=0.1",
@@ -187,3 +187,10 @@ def test_programs_are_kept_on_disk_for_this_user_alone(tmp_path):
     assert out.returncode == 0, out.stderr
     programs = tmp_path / "cache" / "dltheory" / "programs"
     assert any(programs.iterdir()) and programs.stat().st_mode & 0o077 == 0
+
+
+def test_a_long_sweep_says_how_long_it_takes(capsys):
+    progress.announce(59, 3)
+    assert capsys.readouterr().err == ""
+    progress.announce(580, 58)
+    assert capsys.readouterr() == ("", "expected time: about 10 min for 58 runs\n")
