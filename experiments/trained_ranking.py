@@ -337,7 +337,7 @@ def plot_sweep(data):
                 first = b == last and family.index(family[i]) == i
                 error = seeds.standard_error[i, b]
                 axis.errorbar(table[ranked_by][i, b], seeds.mean[i, b], error, **how, label=family[i] if first else None)
-        found = ranking.bootstrap(within, table[ranked_by], table["accuracy"], resamples=RESAMPLES // 4)
+        found = ranking.bootstrap(within, table[ranked_by], table["accuracy"], resamples=RESAMPLES)
         axis.set(xlabel=label, ylabel="held-out accuracy")
         axis.set_title(f"within budget $\\tau$ = {found.value:.2f} ({found.low:.2f} … {found.high:.2f})", fontsize=7)
     low, high = axes[0, 0].get_ylim()
@@ -348,7 +348,7 @@ def plot_sweep(data):
     colors = {**dict.fromkeys(NULLS, "0.4"), **dict.fromkeys(REUSE, "C0"), **dict.fromkeys(PROXIES, "C2")}
     ranked = sorted(SCORES, key=lambda name: within(table[name], table["accuracy"]))
     for place, name in enumerate(ranked):
-        found = ranking.bootstrap(within, table[name], table["accuracy"], resamples=RESAMPLES // 4)
+        found = ranking.bootstrap(within, table[name], table["accuracy"], resamples=RESAMPLES)
         axes[0, 1].plot([found.low, found.high], [place, place], color=colors[name])
         axes[0, 1].plot(found.value, place, "D" if name == "spread_score" else "o", color=colors[name], ms=4)
     axes[0, 1].set_yticks(range(len(ranked)), [LABELS.get(n, n.replace("_", "-")) for n in ranked], fontsize=6)
