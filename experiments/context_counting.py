@@ -22,7 +22,6 @@ import math
 from collections import Counter
 from typing import ClassVar
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
@@ -87,7 +86,7 @@ class Config:
 
     seed: int = static(0, "names every random stream", low=0, high=2**32 - 1)
     model: Countable = Own()
-    inputs: int = static(64, "inputs of a model of the zoo; those of images are a square", low=1, high=10**7)
+    inputs: int = static(0, "inputs of a model of the zoo; 0: 8×8, or 3×32×32 where it reads coloured images", low=0, high=10**7)
     outputs: int = static(10, "outputs of a model of the zoo", low=1, high=10**6)
     arithmetic: str = static("exact", "integers of any size, or logarithms, for very large models", choices=("exact", "log"))
     depth: int = static(2400, "layers of the deepest graphs, which are counted, not built", low=16, high=100_000)
@@ -97,7 +96,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Own):
-            self.model.example(self.inputs, self.outputs)
+            _example(self.model, self.inputs, self.outputs)
 
 
 @record
@@ -125,17 +124,23 @@ class Result:
 
 def run(config: Config) -> Result:
     """Count one model, or all that the figures show."""
-    none = lambda kind: kind(*[np.zeros(0)] * len(dataclasses.fields(kind)))
     if isinstance(config.model, Own) and not config.model.path:
-        return Result(**_pictures(), **_random(config), **_growth(config), **_designs(), layers=none(Layers), whole=none(Reuse))
-    example = config.model.example(config.inputs, config.outputs)
-    program = trace(*example)
+        return Result(**_pictures(), **_random(config), **_growth(config), **_designs(), layers=_none(Layers), whole=_none(Reuse))
+    program = trace(*_example(config.model, config.inputs, config.outputs))
     counts = program.counts(arithmetic=config.arithmetic)
-    tokens = sum(math.prod(np.shape(leaf)) for leaf in jax.tree.leaves(example.x))
-    whole = summary(counts, program.inputs or tokens, program.outputs, program.weight_nodes)
-    dims = {f.name: f.type.dim_str.split() for f in dataclasses.fields(Result) if f.name not in RECORDS}  # pyright: ignore
-    empty = {name: np.zeros((0,) * len(d)) for name, d in dims.items()}
-    return Result(**empty, designs=none(Reuse), layers=layers(program, counts), whole=stack([whole]))
+    whole = summary(counts, program.inputs, program.outputs, program.weight_nodes)
+    empty = {f.name: _nothing(f) for f in dataclasses.fields(Result) if f.name not in RECORDS}  # pyright: ignore
+    return Result(**empty, designs=_none(Reuse), layers=layers(program, counts), whole=stack([whole]))
+
+
+def _none(kind):
+    """A record without entries."""
+    return kind(**{f.name: _nothing(f) if hasattr(f.type, "dim_str") else np.zeros(0) for f in dataclasses.fields(kind)})
+
+
+def _nothing(field):
+    """An array of the declared kind and number of dimensions, without entries."""
+    return np.zeros((0,) * len(field.type.dim_str.split()), int if field.type.__name__.startswith("Int") else float)
 
 
 def _pictures():
@@ -183,12 +188,14 @@ def _designs():
     }
 
 
-def _example(member):
-    """With a grey image of 8×8, or a coloured one of 32×32 where a member takes no other."""
+def _example(model, inputs=0, outputs=10):
+    """A model and an input of so many numbers; of 0, a grey image of 8×8, or a coloured one of 32×32 where it takes no other."""
+    if inputs:
+        return model.example(inputs, outputs)
     try:
-        return member.example(64, 10)
+        return model.example(8**2, outputs)
     except ValueError:
-        return member.example(3 * 32**2, 10)
+        return model.example(3 * 32**2, outputs)
 
 
 def claims(data) -> list[Claim]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..models import Model, functional
 from ..record import Group, record, static
+from .normalisers import plain_normalisers
 from .trace import Trace, trace
 
 
@@ -52,8 +53,9 @@ class Own(Countable):
         if self.path:
             example = imported(self.path)
             try:
-                program = jax.make_jaxpr(example.fn)(example.params, example.x)
                 _check_reached(trace(*example))
+                with plain_normalisers():
+                    program = jax.make_jaxpr(example.fn)(example.params, example.x)
             except Exception as error:
                 raise ValueError(f"model.path={self.path}: cannot be counted, {_reason(error)}") from None
             digest = _digest(program)

@@ -16,7 +16,23 @@ import numpy as np
 from jax.extend import core, source_info_util
 
 from .counts import SUPPORT, Counts
-from .rules import CUT, ELEMENTWISE, MEETINGS, REDUCTIONS, RULES, Chain, Operation, Shape, elementwise, picked, placed, push, spread, total
+from .rules import (
+    CUT,
+    ELEMENTWISE,
+    MEETINGS,
+    REDUCTIONS,
+    RULES,
+    Chain,
+    Operation,
+    Shape,
+    chosen,
+    elementwise,
+    picked,
+    placed,
+    push,
+    spread,
+    total,
+)
 
 CALLS = ("jit", "remat2", "custom_jvp_call", "custom_vjp_call", "composite")
 PASSED = ("optimization_barrier", "device_put")
@@ -26,10 +42,11 @@ WIRES = frozenset(
 """Names of compiled functions that act on each entry, or normalise."""
 MIXERS = ("dot_general", "conv_general_dilated")
 MOVES = frozenset(
-    "mul dot_general broadcast_in_dim squeeze transpose reshape slice concatenate stack tile pad rev split gather dynamic_slice "
+    "mul select_n dot_general broadcast_in_dim squeeze transpose reshape slice concatenate stack tile pad rev split gather dynamic_slice "
     "dynamic_update_slice scatter scatter-add scatter-sub scatter-max scatter-min".split()
 )
 """Operations that leave zeros zeros, somewhere else."""
+RANDOM = ("random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform")
 LINEAR = frozenset("mul neg convert_element_type copy name".split())
 """Functions of an entry that are 0 at 0 and seen between a mask or padding and the product that it is for."""
 REFUSED = {
@@ -48,10 +65,10 @@ class Wire(NamedTuple):
 
 
 class Known:
-    """A value that depends on neither, computed when it is asked for; `data`: it is made of integers of the input."""
+    """A value that depends on neither, computed when it is asked for; `data`: made of integers of the input; `drawn`: at random."""
 
-    def __init__(self, compute: Callable[[], Any], data: bool = False) -> None:
-        self.compute, self.data = functools.cache(compute), data
+    def __init__(self, compute: Callable[[], Any], data: bool = False, drawn: bool = False) -> None:
+        self.compute, self.data, self.drawn = functools.cache(compute), data, drawn
 
     @functools.cached_property
     def support(self) -> Counts | None:
@@ -195,9 +212,13 @@ class Builder:
         begins = any(a.data for a in known) and not self.data[wires[0].number]
         thins = name == "mul" and any(a.support for a in known)
         fills = wires[0].number in self.supports and name not in LINEAR
-        if (name in ELEMENTWISE or name == "select_n") and alike and not begins and not thins and not fills:
+        first = operands[0]
+        which = first if name == "select_n" and isinstance(first, Known) and not (first.data or first.drawn) else None
+        if (name in ELEMENTWISE or name == "select_n") and alike and not begins and not thins and not fills and not which:
             return wires[0]
         rule = RULES.get(name, elementwise)
+        if which:
+            rule = functools.partial(chosen, which=np.asarray(which.compute()))
         out = self.append(name, operands, shape, rule, dict(equation.params), equation, [self.shape(equation, v) for v in equation.invars])
         if name == "reduce_max":
             self.peaks[out.number] = wires[0]
@@ -224,7 +245,9 @@ class Builder:
 
         def value(i: int) -> Any:
             if not isinstance(atom := operands[i], Known):
-                raise ValueError(self.refusal(equation, "indices that depend on the data", "count a model without it"))
+                raise ValueError(
+                    self.refusal(equation, "indices that depend on the data", "give integers of the input as numbers, not as shapes")
+                )
             return atom.compute()
 
         def support(i: int) -> Counts | None:
@@ -339,5 +362,12 @@ def _constant(equation: Any, operands: list[Atom]) -> list[Atom]:
         out = primitive.bind(*given, **primitive.get_bind_params(equation.params))
         return list(out) if primitive.multiple_results else [out]
 
-    data = any(a.data for a in operands if isinstance(a, Known))
-    return [Known(lambda i=i: values()[i], data) for i in range(len(equation.outvars))]
+    known = [a for a in operands if isinstance(a, Known)]
+    data, drawn = any(a.data for a in known), any(a.drawn for a in known) or _draws(equation)
+    return [Known(lambda i=i: values()[i], data, drawn) for i in range(len(equation.outvars))]
+
+
+def _draws(equation: Any) -> bool:
+    """Whether random numbers are drawn in it."""
+    inner = core.jaxprs_in_params(equation.params)
+    return equation.primitive.name in RANDOM or any(_draws(e) for program in inner for e in program.eqns)

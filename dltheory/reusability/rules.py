@@ -247,8 +247,15 @@ def _reversed(op: Operation) -> tuple[Chain, ...]:
     return (tuple(picked(axis, op.shapes[0][axis], np.arange(op.shapes[0][axis])[::-1]) for axis in op.params["dimensions"]),)
 
 
-def _chosen(op: Operation) -> tuple[Chain | None, ...]:
-    return (None, *elementwise(op)[1:])
+def chosen(op: Operation, which: np.ndarray | None = None) -> tuple[Chain | None, ...]:
+    """All cases; if it is known which entry is taken of which case, these entries alone."""
+    cases = elementwise(op)[1:]
+    if which is None:
+        return (None, *cases)
+    where = np.broadcast_to(which.astype(int), op.result)
+    kept = [Counts(SUPPORT, np.asarray(where == i), op.result) for i in range(len(cases))]
+    keep = [Step(times, times) for times in (lambda c, k=k: c.where(k) for k in kept)]
+    return (None, *((*chain, step) for chain, step in zip(cases, keep, strict=True)))
 
 
 class Meeting(NamedTuple):
@@ -430,7 +437,7 @@ RULES: dict[str, Rule] = {
     "tile": _tiled,
     "pad": _padded,
     "rev": _reversed,
-    "select_n": _chosen,
+    "select_n": chosen,
     "mul": _multiplied,
     "dot_general": _contracted,
     "conv_general_dilated": _convolved,

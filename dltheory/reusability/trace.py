@@ -164,6 +164,10 @@ def trace(fn: Callable[..., Any], params: Any, x: Any, merge_roots: bool = True)
         raise ValueError(
             f"{type(error).__name__}{_place(error)}: a shape or a choice that depends on the data; give it fixed sizes"
         ) from error
+    except Exception as error:
+        if type(error).__name__ != "TraceContextError":
+            raise
+        raise ValueError(f"TraceContextError{_place(error)}: a module that draws or changes; count it in inference mode") from error
     builder = Builder(merge_roots)
     leaves, structure = jax.tree.flatten(params)
     values = jax.tree.leaves(x)

@@ -29,7 +29,6 @@ def test_correlations_are_those_of_scipy(data):
     for size, sharing, score in np.ndindex(2, 3, len(ranking.SCORES)):
         x = data.score.values[size, sharing, :, score]
         assert abs(data.tau_value.values[size, sharing, score] - stats.kendalltau(x, accuracy).statistic) < 1e-12
-        assert abs(data.rho_value.values[size, sharing, score] - stats.spearmanr(x, accuracy).statistic) < 1e-12
     for i, x in enumerate(data.candidate.values.T):
         tau = stats.kendalltau(x[:8], accuracy).statistic
         assert abs(data.table_tau_value.values[i] - tau) < 1e-12

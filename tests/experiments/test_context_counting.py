@@ -126,6 +126,12 @@ def test_tokens_are_input_nodes_and_a_token_that_occurs_twice_is_a_use_more(user
     assert (row["with a context"], row["smallest C"], row["largest C"], whole["N_I"]) == ("8", "3", "6", "3")
 
 
+@pytest.mark.parametrize(("name", "inputs"), [("efficientnet", 3072), ("mlp", 64)])
+def test_a_model_of_the_zoo_needs_no_sizes(name, inputs):
+    _, (whole,) = context_counting.tables(counted(f"model={name}")).values()
+    assert whole["N_I"] == f"{inputs:,}"
+
+
 def test_counts_of_more_than_nine_digits_are_powers():
     seen = counted("model=lenet5", "inputs=1024")
     rows, _ = context_counting.tables(seen).values()

@@ -362,6 +362,21 @@ def test_constants():
     )
     assert set(flat(np.array(kernel(framed), object))) == {36}
     assert count_contexts(lambda w, x: x @ (w * lower + 1.0), square, X).tolist() == lower.tolist()
+
+
+def test_choices_that_are_known():
+    """Only the chosen case has arcs; where data or chance choose, both have."""
+    lower, square = np.tril(np.ones((3, 3))), jnp.ones((3, 3))
+    for masked in (jnp.tril, lambda w: jnp.where(lower > 0, w, 0.0), lambda w: jnp.where(lower == 0, 0.0, w)):
+        for arithmetic in ("exact", "residue"):
+            assert count_contexts(lambda w, x, f=masked: x @ f(w), square, X, arithmetic=arithmetic).tolist() == lower.tolist()
+        assert count_contexts(lambda w, x, f=masked: x @ f(w), square, X, kind="through").tolist() == lower.tolist()
+    assert count_contexts(lambda w, x: x * jnp.einsum("ii->i", w)[None], square, X).tolist() == np.eye(3).tolist()
+    two = count_contexts(lambda w, x: x @ jnp.where(lower > 0, w[0], w[1]), jnp.ones((2, 3, 3)), X)
+    assert two.tolist() == [lower.tolist(), (1 - lower).tolist()]
+    kept = lambda x: jax.random.bernoulli(jax.random.key(0), 0.5, x.shape)
+    assert flat(count_contexts(lambda w, x: jnp.where(kept(x), x @ w, 0.0), square, X)) == [1] * 9
+    assert flat(count_contexts(lambda w, x: jnp.where(x > 0, x @ w, 0.0), square, X)) == [1] * 9
     dense = lambda w, x: jnp.tanh(x @ w[0]) @ (w[1] * lower + 1.0)
     assert set(flat(count_contexts(dense, jnp.ones((2, 3, 3)), X)[0])) == {3}  # 1 is added: no zeros are left
 
