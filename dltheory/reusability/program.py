@@ -103,6 +103,7 @@ class Equation:
 
 
 def is_of(value: Any, kind: Any) -> bool:
+    """Whether an array, or the shape of one, has a dtype of this kind."""
     return jnp.issubdtype(jnp.result_type(value), kind)
 
 

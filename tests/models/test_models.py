@@ -120,5 +120,5 @@ def test_product_of_few_inputs_has_the_derivatives_of_a_product(getkey, points):
 
 
 def test_a_wrong_model_says_so(getkey):
-    with pytest.raises(ValueError, match="model=resnet: must be one of mlp"):
-        models.build("resnet", getkey(), 1, 1)
+    with pytest.raises(ValueError, match="model=alexnet: must be one of mlp"):
+        models.build("alexnet", getkey(), 1, 1)

@@ -23,7 +23,7 @@ SIZES = {
     "transformer": {"width": 4, "tokens": 3, "heads": 2, "hidden_layers": 3, "activation": "gelu"},
 }
 IMAGES = {"cnn", "lenet5", "rnn", "attention", "resnet", "efficientnet"}
-"""Those that read squares or equal parts are looked at in test_cnn.py and test_sequences.py."""
+"""Those that read squares or equal parts are looked at in test_cnn.py and test_recurrent_and_attention.py."""
 ALL = pytest.mark.parametrize("name", SIZES)
 
 
