@@ -1,16 +1,8 @@
 """What tests of experiments share."""
 
 import os
-from pathlib import Path
 
 import pytest
-
-
-def pytest_collection_modifyitems(items):
-    """The tests of a file run in one process, so that the runs they share are computed once."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module")
