@@ -261,8 +261,8 @@ def plot(data):
 def _plot_figures(data):
     import matplotlib.pyplot as plt
 
-    figure = plt.figure(figsize=(TWO_COLUMNS, 8.2))
-    rows = figure.add_gridspec(4, 1, height_ratios=[1.5, 2.1, 1.5, 1.6])
+    figure = plt.figure(figsize=(TWO_COLUMNS, 8.8))
+    rows = figure.add_gridspec(4, 1, height_ratios=[1.5, 2.1, 2.0, 1.6])
     columns = ([1, 1, 1.1], [1, 1.4], [1, 1], [1, 1])
     cells = [cell for i, ratios in enumerate(columns) for cell in rows[i].subgridspec(1, len(ratios), width_ratios=ratios)]
     axes = [figure.add_subplot(cell) for cell in cells]

@@ -26,7 +26,7 @@ def draw(rng, name, shape, constant):
     return Counts(ARITHMETICS[name], values, tuple(shape)), np.broadcast_to(integers, shape)
 
 
-def agree(name, counts, dense):
+def assert_agree(name, counts, dense):
     assert counts.view.shape == dense.shape and counts.values.dtype == ARITHMETICS[name].dtype
     for found, expected in zip(counts.view.flat, dense.flat, strict=True):
         if name == "log":
@@ -42,27 +42,27 @@ def test_maps(name, constant):
     shape = (2, 3, 4)
     a, A = draw(rng, name, shape, constant)
     b, B = draw(rng, name, shape, (1,))
-    agree(name, a, A)
-    agree(name, a + b, A + B)
-    agree(name, a * b, A * B)
+    assert_agree(name, a, A)
+    assert_agree(name, a + b, A + B)
+    assert_agree(name, a * b, A * B)
     for axes in [(), (0,), (1, 2), (0, 1, 2), (2, 0)]:
-        agree(name, a.total(axes), A.sum(tuple(axes)) if len(axes) < 3 else np.array(A.sum(), object))
-    agree(name, a.spread((0, 2), (5, 2)), np.broadcast_to(A[None, :, None], (5, 2, 2, 3, 4)))
-    agree(name, a.permuted((2, 0, 1)), A.transpose(2, 0, 1))
+        assert_agree(name, a.total(axes), A.sum(tuple(axes)) if len(axes) < 3 else np.array(A.sum(), object))
+    assert_agree(name, a.spread((0, 2), (5, 2)), np.broadcast_to(A[None, :, None], (5, 2, 2, 3, 4)))
+    assert_agree(name, a.permuted((2, 0, 1)), A.transpose(2, 0, 1))
     for new in [(6, 4), (2, 12), (24,), (4, 6), (3, 2, 4), (2, 3, 2, 2), (1, 2, 3, 4, 1), (8, 3)]:
-        agree(name, a.reshaped(new), A.reshape(new))
+        assert_agree(name, a.reshaped(new), A.reshape(new))
     pairs = [(np.array([0, 2]), np.array([4, 1])), (np.array([2]), np.array([4]))]
     moved = np.zeros((2, 6, 4), object)
     for before, after in pairs:
         moved[:, after] += A[:, before]
-    agree(name, a.mapped(1, 6, pairs), moved)
+    assert_agree(name, a.mapped(1, 6, pairs), moved)
     before, after = rng.integers(0, 24, 30), rng.integers(0, 10, 30)
     gathered = np.zeros(10, object)
     for i, j in zip(before, after, strict=True):
         gathered[j] += A.reshape(-1)[i]
-    agree(name, a.moved(before, after, (2, 5)), gathered.reshape(2, 5))
+    assert_agree(name, a.moved(before, after, (2, 5)), gathered.reshape(2, 5))
     there, THERE = draw(rng, "support", shape, (0,))
-    agree(name, a.where(there), np.where(THERE > 0, A, 0))
+    assert_agree(name, a.where(there), np.where(THERE > 0, A, 0))
 
 
 def test_constant_axes_stay_single():
@@ -79,9 +79,9 @@ def test_constant_axes_stay_single():
 def test_empty_tensors():
     for name, numbers in ARITHMETICS.items():
         empty = Counts.full(numbers, numbers.one, (2, 0, 3))
-        agree(name, empty.total((1,)), np.zeros((2, 3), object))
-        agree(name, empty.reshaped((0,)), np.zeros(0, object))
-        agree(name, Counts(numbers, np.zeros((2, 0, 3), numbers.dtype), (2, 0, 3)).total((0, 1)), np.zeros(3, object))
+        assert_agree(name, empty.total((1,)), np.zeros((2, 3), object))
+        assert_agree(name, empty.reshaped((0,)), np.zeros(0, object))
+        assert_agree(name, Counts(numbers, np.zeros((2, 0, 3), numbers.dtype), (2, 0, 3)).total((0, 1)), np.zeros(3, object))
         for old, new in itertools.product([(0,), (2, 0), (0, 1), (0, 2, 3)], repeat=2):
             assert Counts.full(numbers, numbers.one, old).reshaped(new).view.shape == new
 
@@ -89,7 +89,7 @@ def test_empty_tensors():
 def test_counts_that_are_many_overflow_nowhere():
     for name, numbers in ARITHMETICS.items():
         many = Counts.full(numbers, numbers.one, (2**20, 2**20, 2**20)).total((0, 1))
-        agree(name, Counts(numbers, many.values, (1,)), np.array([2**40], object))
+        assert_agree(name, Counts(numbers, many.values, (1,)), np.array([2**40], object))
     largest = Counts(residues(P), np.full((1000,), P - 1), (1000,))
     assert largest.total((0,)).values == 1000 * (P - 1) % P and (largest * largest).values[0] == 1
     assert largest.moved(np.arange(1000), np.zeros(1000, int), (1,)).values[0] == 1000 * (P - 1) % P

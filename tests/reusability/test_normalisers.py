@@ -33,7 +33,7 @@ def promotion():
         yield
 
 
-def same(counts, value):
+def assert_counts(counts, value):
     for leaf in jax.tree.leaves(counts, is_leaf=lambda a: isinstance(a, np.ndarray)):
         assert set(np.ravel(leaf)) == {value}
 
@@ -45,8 +45,8 @@ def test_nnx_layers(kind, how):
     layer = getattr(nnx, kind)(4, **KINDS[kind], **how, rngs=nnx.Rngs(0))
     params, apply = functional(layer)
     counts = count_contexts(lambda p, x: apply(p["norm"], x) @ p["readout"], {"norm": params, "readout": jnp.ones((4, READOUT))}, X)
-    same(counts["norm"], 2 * 3 * READOUT)
-    same(counts["readout"], 2 * 3)
+    assert_counts(counts["norm"], 2 * 3 * READOUT)
+    assert_counts(counts["readout"], 2 * 3)
     assert len(jax.tree.leaves(params)) == how.get("use_bias", kind != "RMSNorm") + how.get("use_scale", True)
 
 
@@ -67,34 +67,34 @@ def test_linen_layers(kind):
     variables = jax.eval_shape(model.init, jax.random.key(0), X)
     apply = lambda v, x: model.apply(v, x, mutable=["batch_stats"])[0]
     counts = count_contexts(apply, variables, X)
-    same(counts["params"]["norm"], 6 * READOUT)
-    same(counts["params"]["Dense_0"], 6 * READOUT)
-    same(counts["params"]["Dense_1"], 6)
-    same(counts.get("batch_stats", ()), 0)  # what is only updated has no context
+    assert_counts(counts["params"]["norm"], 6 * READOUT)
+    assert_counts(counts["params"]["Dense_0"], 6 * READOUT)
+    assert_counts(counts["params"]["Dense_1"], 6)
+    assert_counts(counts.get("batch_stats", ()), 0)  # what is only updated has no context
 
 
 def test_running_averages_are_parameters_like_the_others():
     model = Model("BatchNorm", train=False)
     variables = jax.eval_shape(model.init, jax.random.key(0), X)
     counts = count_contexts(model.apply, variables, X)
-    same([counts["params"]["norm"], counts["batch_stats"]], 6 * READOUT)
+    assert_counts([counts["params"]["norm"], counts["batch_stats"]], 6 * READOUT)
     assert len(jax.tree.leaves(counts["batch_stats"])) == 2
     layer = nnx.BatchNorm(4, use_running_average=True, rngs=nnx.Rngs(0))
     graph, state = nnx.split(layer)
     counts = count_contexts(lambda s, x: nnx.merge(graph, s)(x), state, X)
-    same(counts, 6)
+    assert_counts(counts, 6)
     assert len(jax.tree.leaves(counts, is_leaf=lambda a: isinstance(a, np.ndarray))) == 4
 
 
 def test_features_on_other_axes():
     layer = nnx.BatchNorm(2, axis=1, use_running_average=False, rngs=nnx.Rngs(0))
     params, apply = functional(layer)
-    same(count_contexts(apply, params, X), 3 * 4)
+    assert_counts(count_contexts(apply, params, X), 3 * 4)
     both = linen.LayerNorm(reduction_axes=(1, 2, 3), feature_axes=(2, 3))
     variables = jax.eval_shape(both.init, jax.random.key(0), X)
     counts = count_contexts(both.apply, variables, X)["params"]
     assert counts["scale"].shape == (3, 4)
-    same(counts, 2)
+    assert_counts(counts, 2)
 
 
 def test_weight_normalisation_of_flax_is_counted():
@@ -108,7 +108,7 @@ def test_weight_normalisation_of_flax_is_counted():
 
 def test_the_layer_of_the_zoo():
     params, apply = functional(LayerNorm(4, 1.0, jnp.float32))
-    same(count_contexts(apply, params, X), 6)
+    assert_counts(count_contexts(apply, params, X), 6)
 
 
 def test_layers_are_restored():
